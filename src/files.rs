@@ -1,0 +1,77 @@
+//! Files that are either whole or absent.
+//!
+//! Every file this crate writes goes to a temporary name in the same folder and is renamed when complete, so that a
+//! reader never sees half of one, whatever kills the writer.
+
+use crate::{Error, Result};
+use std::fs;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Writes `path` through a temporary file that is renamed once `write` has succeeded.
+///
+/// # Errors
+/// [`Error::Io`] where the folder cannot be written; whatever `write` returns. In both cases nothing is left behind.
+pub fn write_atomic(path: impl AsRef<Path>, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let path = path.as_ref();
+    replace(path, |temporary| {
+        let file = fs::File::create(temporary).map_err(Error::io(path, "create"))?;
+        let mut writer = BufWriter::new(file);
+        write(&mut writer)?;
+        let file = writer.into_inner().map_err(|e| Error::io(path, "write")(e.into_error()))?;
+        file.sync_all().map_err(Error::io(path, "write"))
+    })
+}
+
+/// As [`write_atomic`], for writers that want a path of their own: `make` gets the temporary one.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn replace(path: impl AsRef<Path>, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let path = path.as_ref();
+    let name = path
+        .file_name()
+        .ok_or_else(|| Error::file(path, "is not the name of a file; give one inside an existing folder"))?;
+    let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
+    // The extension stays last: some writers choose their format by it.
+    let temporary = path.with_file_name(format!(".tmp-{}-{unique}-{}", std::process::id(), name.to_string_lossy()));
+    let made = make(&temporary).and_then(|()| fs::rename(&temporary, path).map_err(Error::io(path, "rename to")));
+    if made.is_err() {
+        // Best effort: the first error is the one to report.
+        let _ = fs::remove_file(&temporary);
+    }
+    made
+}
+
+/// Creates a folder and checks that it can be written, before hours of work go into it.
+///
+/// # Errors
+/// [`Error::Io`] where it cannot be made or written.
+pub fn writable_dir(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    fs::create_dir_all(path).map_err(Error::io(path, "create the output folder"))?;
+    let trial = path.join(format!(".tmp-{}-trial", std::process::id()));
+    fs::write(&trial, b"").map_err(Error::io(path, "write to the output folder"))?;
+    fs::remove_file(&trial).map_err(Error::io(path, "write to the output folder"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("table.csv");
+        write_atomic(&path, |w| w.write_all(b"old").map_err(Error::io(&path, "write"))).unwrap();
+        let failed = write_atomic(&path, |w| {
+            w.write_all(b"half").map_err(Error::io(&path, "write"))?;
+            Err(Error::Data("stop".into()))
+        });
+        assert!(failed.is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}
