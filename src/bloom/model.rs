@@ -14,6 +14,20 @@ pub enum Extent<'a> {
     Full,
 }
 
+impl Extent<'_> {
+    /// Blocks, whether the final LayerNorm is needed, whether the head is.
+    fn parts(self, config: &Config) -> Result<(usize, bool, bool)> {
+        match self {
+            Extent::Full => Ok((config.n_layer, true, true)),
+            Extent::Sites(sites) => {
+                let needed: Result<Vec<usize>> = sites.iter().map(|site| site.blocks_needed(config.n_layer)).collect();
+                let last = sites.contains(&Site::Residual(config.n_layer));
+                Ok((needed?.into_iter().max().unwrap_or(0), last, false))
+            }
+        }
+    }
+}
+
 /// A BLOOM model, or its first blocks.
 #[derive(Debug)]
 pub struct Bloom {
@@ -31,17 +45,23 @@ impl Bloom {
     /// [`Error::Torch`] if libtorch fails (for instance out of memory).
     pub fn load(checkpoint: &Checkpoint, extent: Extent<'_>, kind: Kind, device: Device) -> Result<Self> {
         let config = Config::read(checkpoint.config())?;
-        let (blocks, last, head) = match extent {
-            Extent::Full => (config.n_layer, true, true),
-            Extent::Sites(sites) => {
-                let needed: Result<Vec<usize>> = sites.iter().map(|site| site.blocks_needed(config.n_layer)).collect();
-                let last = sites.contains(&Site::Residual(config.n_layer));
-                (needed?.into_iter().max().unwrap_or(0), last, false)
-            }
-        };
+        let (blocks, last, head) = extent.parts(&config)?;
         let shapes = parameters::shapes(&config, blocks, last, head);
         let weights = checkpoint.weights()?;
+        if matches!(device, Device::Cuda(_)) {
+            super::device::load_cuda();
+        }
         Self::new(config, blocks, parameters::load(&weights, &shapes, kind, device)?)
+    }
+
+    /// Checks that a checkpoint's configuration and weights hold what loading it would need, without reading the values.
+    ///
+    /// # Errors
+    /// As [`Bloom::load`].
+    pub fn check(checkpoint: &Checkpoint, extent: Extent<'_>) -> Result<()> {
+        let config = Config::read(checkpoint.config())?;
+        let (blocks, last, head) = extent.parts(&config)?;
+        parameters::check(&checkpoint.weights()?, &parameters::shapes(&config, blocks, last, head))
     }
 
     /// A whole model from its parameters (named as [`parameters::shapes`] names them), which stay shared with the caller:

@@ -49,22 +49,31 @@ pub fn shapes(config: &Config, blocks: usize, last: bool, head: bool) -> Vec<(St
 pub fn load(weights: &Weights, shapes: &[(String, Vec<usize>)], kind: Kind, device: Device) -> Result<Parameters> {
     let mut parameters = Parameters::new();
     for (name, shape) in shapes {
-        let Some(weight) = weights.get(name) else {
-            let message = format!("lacks the tensor `{name}` {shape:?}, which its `config.json` calls for");
-            return Err(Error::file(weights.dir(), message));
-        };
-        if weight.shape != shape.as_slice() {
-            let message =
-                format!("holds the tensor `{name}` {:?}, but `config.json` calls for {shape:?}", weight.shape);
-            return Err(Error::file(weight.path, message));
-        }
-        let tensor = tensor(&weight, name)?.f_to_device(device)?.f_to_kind(kind)?;
-        parameters.insert(name.clone(), tensor);
+        let (weight, kind_in_file) = fitting(weights, name, shape)?;
+        let size: Vec<i64> = shape.iter().map(|d| *d as i64).collect();
+        let tensor = Tensor::f_from_data_size(weight.data, &size, kind_in_file)?;
+        parameters.insert(name.clone(), tensor.f_to_device(device)?.f_to_kind(kind)?);
     }
     Ok(parameters)
 }
 
-fn tensor(weight: &Weight<'_>, name: &str) -> Result<Tensor> {
+/// Checks that a checkpoint has the named parameters, without reading their values.
+///
+/// # Errors
+/// As [`load`].
+pub fn check(weights: &Weights, shapes: &[(String, Vec<usize>)]) -> Result<()> {
+    shapes.iter().try_for_each(|(name, shape)| fitting(weights, name, shape).map(|_| ()))
+}
+
+fn fitting<'a>(weights: &'a Weights, name: &str, shape: &[usize]) -> Result<(Weight<'a>, Kind)> {
+    let Some(weight) = weights.get(name) else {
+        let message = format!("lacks the tensor `{name}` {shape:?}, which its `config.json` calls for");
+        return Err(Error::file(weights.dir(), message));
+    };
+    if weight.shape != shape {
+        let message = format!("holds the tensor `{name}` {:?}, but `config.json` calls for {shape:?}", weight.shape);
+        return Err(Error::file(weight.path, message));
+    }
     let kind = match weight.dtype {
         Dtype::F32 => Kind::Float,
         Dtype::F16 => Kind::Half,
@@ -74,8 +83,7 @@ fn tensor(weight: &Weight<'_>, name: &str) -> Result<Tensor> {
             return Err(Error::file(weight.path, message));
         }
     };
-    let size: Vec<i64> = weight.shape.iter().map(|d| *d as i64).collect();
-    Ok(Tensor::f_from_data_size(weight.data, &size, kind)?)
+    Ok((weight, kind))
 }
 
 /// Fresh parameters: weights normal with standard deviation `initializer_range`, biases 0, LayerNorms 1 and 0, as

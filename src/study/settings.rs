@@ -1,0 +1,229 @@
+use crate::activations::{Pooling, Tokenisation};
+use crate::probe::Method;
+use crate::treebank::{Scheme, Source, SplitSettings};
+use crate::{Error, Result, Site};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// The floating-point type that a model computes in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// float32.
+    #[default]
+    F32,
+    /// bfloat16.
+    Bf16,
+    /// float16.
+    F16,
+}
+
+impl fmt::Display for Dtype {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Dtype::F32 => "f32",
+            Dtype::Bf16 => "bf16",
+            Dtype::F16 => "f16",
+        })
+    }
+}
+
+impl FromStr for Dtype {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "f32" => Ok(Dtype::F32),
+            "bf16" => Ok(Dtype::Bf16),
+            "f16" => Ok(Dtype::F16),
+            _ => Err(Error::unknown("dtype", text, "f32, bf16 or f16")),
+        }
+    }
+}
+
+#[cfg(feature = "torch")]
+impl From<Dtype> for tch::Kind {
+    fn from(dtype: Dtype) -> tch::Kind {
+        match dtype {
+            Dtype::F32 => tch::Kind::Float,
+            Dtype::Bf16 => tch::Kind::BFloat16,
+            Dtype::F16 => tch::Kind::Half,
+        }
+    }
+}
+
+/// What a study is of.
+///
+/// As TOML, keys are the fields' names; unknown keys are errors, and paths count from the file's folder:
+///
+/// ```
+/// let text = r#"
+/// series = "bloom-560m"
+/// source = "en"
+/// scheme = "unimorph"
+/// attributes = ["POS", "Number", "Gender"]
+/// sites = ["residual.12", "residual.16"]
+/// k = [50]
+/// seeds = [0, 1]
+///
+/// [treebanks]
+/// en = ["en_ewt-ud-train.conllu", "en_ewt-ud-dev.conllu"]
+/// es = ["UD_Spanish-GSD"]
+/// "#;
+/// let study = isogloss::study::Study::parse(text, "studies/bloom.toml")?;
+/// assert_eq!(study.series, std::path::Path::new("studies/bloom-560m"));
+/// # Ok::<(), isogloss::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Study {
+    /// The folder of checkpoints.
+    pub series: PathBuf,
+    /// The language that transfer starts from.
+    pub source: String,
+    /// Which attributes words carry.
+    #[serde(default = "default_scheme")]
+    pub scheme: Scheme,
+    /// The attributes to probe for.
+    pub attributes: Vec<String>,
+    /// Where to read activations.
+    pub sites: Vec<Site>,
+    /// How many neurons to compare; correlations take the first.
+    #[serde(default = "default_k")]
+    pub k: Vec<usize>,
+    /// Seeds of splits and probes; two or more give a noise ceiling.
+    #[serde(default = "default_seeds")]
+    pub seeds: Vec<u64>,
+    /// A table of transfer scores; without one, zero-shot transfer of the source's probes is measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<PathBuf>,
+    /// Where the model computes: `cpu` or `cuda:N`.
+    #[serde(default = "default_device")]
+    pub device: String,
+    /// The type it computes in.
+    #[serde(default)]
+    pub dtype: Dtype,
+    /// How subwords become words.
+    #[serde(default)]
+    pub pooling: Pooling,
+    /// How words become subwords.
+    #[serde(default)]
+    pub tokenisation: Tokenisation,
+    /// Files of each language, or folders of them.
+    pub treebanks: BTreeMap<String, Vec<PathBuf>>,
+    /// How words are split.
+    #[serde(default)]
+    pub split: SplitSettings,
+    /// The probe.
+    #[serde(default = "default_method")]
+    pub method: Method,
+}
+
+fn default_scheme() -> Scheme {
+    Scheme::Unimorph
+}
+
+fn default_k() -> Vec<usize> {
+    vec![50]
+}
+
+fn default_seeds() -> Vec<u64> {
+    vec![0, 1]
+}
+
+fn default_device() -> String {
+    "cpu".into()
+}
+
+pub(super) fn default_method() -> Method {
+    Method::Poisson(crate::probe::Poisson::params())
+}
+
+impl Study {
+    /// Reads a TOML file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be read, [`Error::Line`] if it is malformed or has an unknown key or value.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        Self::parse(&fs::read_to_string(path).map_err(Error::io(path, "read"))?, path)
+    }
+
+    /// Parses TOML that stands, or might stand, in the file `path`.
+    ///
+    /// # Errors
+    /// [`Error::Line`] if it is malformed or has an unknown key or value.
+    pub fn parse(text: &str, path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let mut study: Study = toml::from_str(text).map_err(|e| {
+            let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            Error::line(path, before.matches('\n').count() + 1, e.message())
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        study.series = folder.join(&study.series);
+        study.transfer = study.transfer.map(|file| folder.join(file));
+        for file in study.treebanks.values_mut().flatten() {
+            *file = folder.join(&*file);
+        }
+        Ok(study)
+    }
+
+    /// The description as TOML, every setting spelled out.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if a path is not Unicode.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|e| Error::Data(format!("the study cannot be written as TOML: {e}")))
+    }
+
+    /// Checks what can be checked without reading anything.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for empty or repeated lists and a `k` of 0, [`Error::Unknown`] for an attribute that the
+    /// scheme lacks or a source language without a treebank.
+    pub fn check(&self) -> Result<()> {
+        no_repeats("attribute", &self.attributes)?;
+        no_repeats("site", &self.sites)?;
+        no_repeats("k", &self.k)?;
+        no_repeats("seed", &self.seeds)?;
+        if self.k.contains(&0) {
+            return Err(Error::parameter("k", "at least 1", 0));
+        }
+        for attribute in &self.attributes {
+            self.scheme.check_attribute(attribute)?;
+        }
+        if self.treebanks.len() < 2 {
+            return Err(Error::parameter("treebank", "of two or more languages, to compare", self.treebanks.len()));
+        }
+        if !self.treebanks.contains_key(&self.source) {
+            let languages = self.treebanks.keys().cloned().collect::<Vec<_>>().join(", ");
+            return Err(Error::unknown("source language", &self.source, format!("one with a treebank: {languages}")));
+        }
+        self.split.check()
+    }
+
+    /// The treebanks' files, the source language first, then by language.
+    ///
+    /// # Errors
+    /// As [`Source::new`].
+    pub fn sources(&self) -> Result<Vec<Source>> {
+        let mut languages: Vec<_> = self.treebanks.iter().collect();
+        languages.sort_by_key(|(language, _)| (**language != self.source, *language));
+        languages.into_iter().map(|(language, files)| Source::new(language, files)).collect()
+    }
+}
+
+fn no_repeats<T: Ord + fmt::Display>(name: &'static str, values: &[T]) -> Result<()> {
+    if values.is_empty() {
+        return Err(Error::parameter(name, "given at least once", "absent"));
+    }
+    let mut seen = BTreeSet::new();
+    match values.iter().find(|value| !seen.insert(*value)) {
+        Some(value) => Err(Error::parameter(name, "given once", format!("given twice: {value}"))),
+        None => Ok(()),
+    }
+}
