@@ -1,1 +1,3 @@
 //! (to be written)
+#[cfg(feature = "torch")]
+pub mod device;
