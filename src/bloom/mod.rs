@@ -17,6 +17,8 @@ mod config;
 #[cfg(feature = "torch")]
 mod batch;
 #[cfg(feature = "torch")]
+pub mod device;
+#[cfg(feature = "torch")]
 mod model;
 #[cfg(feature = "torch")]
 pub mod parameters;

@@ -1,0 +1,95 @@
+//! A crate that depends on this one by path: it builds, finds libtorch at run time, has `libtorch_cuda` in its process where
+//! libtorch is a CUDA build, and uses the library.
+#![cfg(all(feature = "torch", target_os = "linux"))]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+/// What the crate does. It prints the libraries that its process has mapped, one `mapped PATH` a line; every other line is
+/// the library's result, checked below.
+const MAIN: &str = r#"
+use isogloss::bloom::device;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    device::load_cuda();
+    println!("device {:?}", device::parse("cpu")?);
+    // Extraction of activations goes here.
+    for line in std::fs::read_to_string("/proc/self/maps")?.lines() {
+        if let Some(start) = line.find('/') {
+            println!("mapped {}", &line[start..]);
+        }
+    }
+    Ok(())
+}
+"#;
+
+/// The build script that docs/setup.md recommends.
+const BUILD: &str = r#"
+fn main() {
+    if let Ok(folder) = std::env::var("DEP_ISOGLOSS_LIBTORCH_LIB") {
+        println!("cargo:rustc-link-arg=-Wl,-rpath,{folder}");
+    }
+}
+"#;
+
+/// Writes the crate. Its features, profiles and versions are this one's, so that cargo finds the dependencies built.
+fn write_crate(folder: &Path) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest: toml::Table = fs::read_to_string(root.join("Cargo.toml")).unwrap().parse().unwrap();
+    let mut profiles = manifest["profile"].as_table().unwrap().clone();
+    // `"*"` means dependencies, of which isogloss is one there.
+    for (_, profile) in &mut profiles {
+        let profile = profile.as_table_mut().unwrap();
+        let own: toml::Table =
+            profile.iter().filter(|(key, _)| *key != "package").map(|(k, v)| (k.clone(), v.clone())).collect();
+        if let Some(packages) = profile.get_mut("package").and_then(toml::Value::as_table_mut) {
+            packages.insert("isogloss".to_owned(), own.into());
+        }
+    }
+    let features: Vec<&str> =
+        [("torch", cfg!(feature = "torch")), ("linalg", cfg!(feature = "linalg")), ("plots", cfg!(feature = "plots"))]
+            .iter()
+            .filter_map(|&(name, on)| on.then_some(name))
+            .collect();
+    let text = format!(
+        "[package]\nname = \"isogloss-downstream\"\nversion = \"0.0.0\"\nedition = \"2021\"\n\n[workspace]\n\n\
+         [dependencies]\nisogloss = {{ path = {root:?}, default-features = false, features = {features:?} }}\n\n{}",
+        toml::to_string(&toml::Table::from_iter([("profile".to_owned(), profiles.into())])).unwrap()
+    );
+    fs::create_dir_all(folder.join("src")).unwrap();
+    fs::write(folder.join("Cargo.toml"), text).unwrap();
+    fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    fs::write(folder.join("src/main.rs"), MAIN).unwrap();
+    fs::write(folder.join("build.rs"), BUILD).unwrap();
+}
+
+#[test]
+fn a_crate_that_depends_on_this_one_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    write_crate(folder.path());
+    // <target>/<profile>/deps/downstream-...: the folder of the cargo that runs this test, which holds no lock meanwhile.
+    let executable = env::current_exe().unwrap();
+    let profile = executable.ancestors().nth(2).unwrap();
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
+    cargo.args(["build", "--offline"]).current_dir(folder.path()).env("CARGO_TARGET_DIR", profile.parent().unwrap());
+    if profile.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let output = cargo.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    // The run path is in the binary: the environment need not know libtorch.
+    let output = Command::new(profile.join("isogloss-downstream")).env_remove("LD_LIBRARY_PATH").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let mapped: BTreeSet<PathBuf> =
+        stdout.lines().filter_map(|line| line.strip_prefix("mapped ")).map(PathBuf::from).collect();
+    let results: Vec<&str> = stdout.lines().filter(|line| !line.starts_with("mapped ")).collect();
+
+    let libtorch = mapped.iter().find(|path| path.ends_with("libtorch_cpu.so")).expect("libtorch is in the process");
+    let cuda = libtorch.with_file_name("libtorch_cuda.so");
+    assert_eq!(mapped.contains(&cuda), cuda.exists(), "{}", cuda.display());
+    assert_eq!(results, ["device Cpu"]);
+}
