@@ -1,0 +1,231 @@
+use super::*;
+use crate::treebank::{Attributes, Scheme};
+
+/// The tags of a word of `language` with a part of speech and features as in a file.
+fn tags(language: &str, upos: &str, feats: &str) -> String {
+    mapped(language, upos, feats).tags.into_iter().collect::<Attributes>().to_string()
+}
+
+fn mapped(language: &str, upos: &str, feats: &str) -> Mapped {
+    let feats: Vec<(String, String)> = feats
+        .split('|')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (name.to_string(), value.to_string()))
+        .collect();
+    map(language, Some(upos), &feats)
+}
+
+#[test]
+fn every_line_of_the_table_is_well_formed() {
+    let mut seen = std::collections::BTreeSet::new();
+    for (number, line) in TABLE.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
+        let (pair, row) = parse_row(number, line).unwrap_or_else(|| panic!("line {}: {line}", number + 1));
+        assert!(pair.contains('=') && line.split('\t').count() <= 3, "{line}");
+        for (dimension, _) in &row.tags {
+            assert!(Scheme::Unimorph.attributes().contains(dimension), "{line}");
+        }
+        assert!(row.languages.iter().all(|language| language.len() == 2), "{line}");
+        for language in if row.languages.is_empty() { vec!["*"] } else { row.languages } {
+            assert!(seen.insert((pair, language)), "{pair} is given twice for {language}");
+        }
+    }
+    // Every universal feature has a line, so that nothing universal is overlooked.
+    for feature in Scheme::Ud.attributes().iter().filter(|f| !["POS", "NounClass", "ExtPos"].contains(f)) {
+        assert!(seen.iter().any(|(pair, _)| pair.starts_with(&format!("{feature}="))), "{feature}");
+    }
+}
+
+#[test]
+fn parts_of_speech() {
+    let expected = "ADJ=ADJ ADP=ADP ADV=ADV AUX=V CCONJ=CONJ DET=DET INTJ=INTJ NOUN=N NUM=NUM PART=PART PRON=PRO PROPN=PROPN SCONJ=CONJ VERB=V";
+    for (upos, pos) in expected.split(' ').filter_map(|pair| pair.split_once('=')) {
+        assert_eq!(tags("de", upos, ""), format!("POS={pos}"));
+    }
+    for upos in ["PUNCT", "SYM", "X", "WORD"] {
+        assert_eq!(tags("de", upos, ""), "");
+        assert_eq!(mapped("de", upos, "").unmapped, [format!("UPOS={upos}")]);
+    }
+    assert_eq!(map("de", None, &[]), Mapped::default());
+}
+
+#[test]
+fn participles_and_converbs_are_verbs_and_names_are_names() {
+    // موجودين, "present": tagged as an adjective.
+    assert_eq!(tags("ar", "ADJ", "Number=Plur|VerbForm=Part"), "Number=PL|POS=V");
+    assert_eq!(tags("mr", "ADV", "VerbForm=Conv"), "POS=V");
+    assert_eq!(tags("de", "VERB", "VerbForm=Part"), "POS=V");
+    assert_eq!(tags("es", "PROPN", "VerbForm=Part"), "POS=PROPN");
+    assert_eq!(tags("es", "SYM", "VerbForm=Part"), "");
+    // An infinitive used as a noun is one.
+    assert_eq!(tags("de", "NOUN", "VerbForm=Inf"), "Finiteness=NFIN|POS=N");
+}
+
+#[test]
+fn several_values_give_none_and_are_counted() {
+    let found = mapped("es", "PRON", "Case=Acc,Dat|Number=Sing|Person=1|PronType=Prs");
+    assert_eq!(found.tags.into_iter().collect::<Attributes>().to_string(), "Number=SG|POS=PRO|Person=1");
+    assert_eq!(found.unmapped, ["Case=Acc,Dat", "PronType=Prs"]);
+    assert_eq!(mapped("es", "NOUN", "Number=Pl").unmapped, ["Number=Pl"]);
+}
+
+#[test]
+fn the_line_that_comes_first_wins_whatever_the_order_of_features() {
+    // Inclusive "we": person and clusivity are one dimension.
+    for feats in ["Clusivity=In|Person=1", "Person=1|Clusivity=In"] {
+        let found = mapped("id", "PRON", feats);
+        assert_eq!(found.tags["Person"], "1");
+        assert_eq!(found.outranked, ["Clusivity=In"]);
+    }
+    // Hindi: tense and aspect have a dimension each.
+    let found = mapped("hi", "VERB", "Aspect=Perf|Mood=Ind|Number=Sing|Person=3|Tense=Past");
+    assert!(found.outranked.is_empty() && found.unmapped.is_empty());
+}
+
+#[test]
+fn layers_are_possessors_and_arguments() {
+    assert_eq!(
+        tags("de", "DET", "Number=Plur|Number[psor]=Sing|Person[psor]=1|Poss=Yes"),
+        "Number=PL|POS=DET|Possession=PSS1S"
+    );
+    // Basque diezaiokete: "they can ... it to them".
+    assert_eq!(
+        tags(
+            "eu",
+            "AUX",
+            "Number[abs]=Sing|Number[dat]=Plur|Number[erg]=Plur|Person[abs]=3|Person[dat]=3|Person[erg]=3"
+        ),
+        "ArgumentMarking=ARGAB3S+ARGDA3P+ARGER3P|POS=V"
+    );
+    // A number of the possessor alone is no tag.
+    assert_eq!(mapped("hi", "DET", "Number[psor]=Sing").unmapped, ["Number[psor]=Sing"]);
+}
+
+#[test]
+fn places_depend_on_the_language() {
+    assert_eq!(tags("eu", "NOUN", "Case=Abl"), "Case=ABL|POS=N");
+    assert_eq!(tags("fi", "NOUN", "Case=Abl"), "Case=AT+ABL|POS=N");
+    assert_eq!(tags("eu", "NOUN", "Case=Ine"), "Case=IN+ESS|POS=N");
+    assert_eq!(tags("ar", "VERB", "Mood=Jus"), "Mood=JUS|POS=V");
+}
+
+#[test]
+fn other_languages_are_not_corrected() {
+    assert_eq!(
+        tags("de", "VERB", "Mood=Ind|Number=Sing|Person=3|Tense=Past|VerbForm=Fin"),
+        "Finiteness=FIN|Mood=IND|Number=SG|POS=V|Person=3|Tense=PST"
+    );
+    assert_eq!(
+        tags("it", "VERB", "Mood=Ind|Tense=Imp|VerbForm=Fin"),
+        "Aspect=IPFV|Finiteness=FIN|Mood=IND|POS=V|Tense=PST"
+    );
+}
+
+#[test]
+fn finite_verbs_lose_their_finiteness() {
+    for language in ["ca", "es", "fr", "pt"] {
+        // es: está.
+        let present = tags(language, "VERB", "Mood=Ind|Number=Sing|Person=3|Tense=Pres|VerbForm=Fin");
+        assert_eq!(present, "Mood=IND|Number=SG|POS=V|Person=3|Tense=PRS");
+        assert_eq!(tags(language, "VERB", "VerbForm=Inf"), "Finiteness=NFIN|POS=V");
+    }
+    // will
+    assert_eq!(tags("en", "AUX", "VerbForm=Fin"), "POS=V");
+}
+
+#[test]
+fn past_and_imperfective_in_romance() {
+    for language in ["ca", "es", "fr", "pt"] {
+        // es: hizo, existían; fr: fut, naissait; pt: morreu, estava.
+        let simple = tags(language, "VERB", "Mood=Ind|Number=Sing|Person=3|Tense=Past|VerbForm=Fin");
+        assert_eq!(simple, "Aspect=PFV|Mood=IND|Number=SG|POS=V|Person=3|Tense=PST");
+        let imperfect = tags(language, "VERB", "Mood=Ind|Number=Plur|Person=3|Tense=Imp|VerbForm=Fin");
+        assert_eq!(imperfect, "Aspect=IPFV|Mood=IND|Number=PL|POS=V|Person=3|Tense=PST");
+        // Annotated as an aspect.
+        assert_eq!(tags(language, "VERB", "Aspect=Imp|Mood=Ind"), "Aspect=IPFV|Mood=IND|POS=V|Tense=PST");
+        // es: quedado. A participle stays without an aspect.
+        assert_eq!(tags(language, "VERB", "Tense=Past|VerbForm=Part"), "POS=V|Tense=PST");
+        assert_eq!(tags(language, "VERB", "Aspect=Imp|VerbForm=Part"), "Aspect=IPFV|POS=V");
+    }
+}
+
+#[test]
+fn imperfect_subjunctives() {
+    // fr: fût; es: marchara.
+    for language in ["ca", "es", "fr"] {
+        let imperfect = tags(language, "VERB", "Mood=Sub|Number=Sing|Person=3|Tense=Imp|VerbForm=Fin");
+        assert_eq!(imperfect, "Mood=SBJV|Number=SG|POS=V|Person=3|Tense=PST");
+    }
+    // es: hubiera, annotated as past, is the same form.
+    assert_eq!(tags("es", "AUX", "Mood=Sub|Tense=Past|VerbForm=Fin"), "Mood=SBJV|POS=V|Tense=PST");
+    // pt: fosse keeps its aspect.
+    assert_eq!(tags("pt", "AUX", "Mood=Sub|Tense=Imp|VerbForm=Fin"), "Aspect=IPFV|Mood=SBJV|POS=V|Tense=PST");
+}
+
+#[test]
+fn conditionals_and_imperatives() {
+    for language in ["ca", "fr"] {
+        // fr: pourrions, hésitez.
+        let conditional = tags(language, "VERB", "Mood=Cnd|Number=Plur|Person=1|Tense=Pres|VerbForm=Fin");
+        assert_eq!(conditional, "Mood=COND|Number=PL|POS=V|Person=1");
+        let imperative = tags(language, "VERB", "Mood=Imp|Number=Plur|Person=2|Tense=Pres|VerbForm=Fin");
+        assert_eq!(imperative, "Mood=IMP|Number=PL|POS=V|Person=2|Polarity=POS");
+    }
+    // es: mira; a negated one keeps its polarity.
+    assert_eq!(tags("es", "VERB", "Mood=Imp|Tense=Pres|VerbForm=Fin"), "Mood=IMP|POS=V|Polarity=POS");
+    assert_eq!(tags("es", "VERB", "Mood=Imp|Polarity=Neg"), "Mood=IMP|POS=V|Polarity=NEG");
+    assert_eq!(tags("es", "VERB", "Mood=Cnd|Tense=Pres"), "Mood=COND|POS=V|Tense=PRS");
+    // pt: chega.
+    assert_eq!(tags("pt", "VERB", "Mood=Imp|Tense=Pres"), "Mood=IMP|POS=V|Tense=PRS");
+}
+
+#[test]
+fn gerunds_are_in_the_present() {
+    // es: siguiendo; pt: falando; en: curtailing.
+    for language in ["ca", "en", "es", "fr", "pt"] {
+        assert_eq!(tags(language, "VERB", "VerbForm=Ger"), "POS=V|Tense=PRS");
+    }
+    assert_eq!(tags("pt", "SCONJ", "VerbForm=Ger"), "POS=V|Tense=PRS");
+    assert_eq!(tags("ta", "VERB", "VerbForm=Ger"), "POS=V");
+    assert_eq!(tags("es", "PROPN", "VerbForm=Ger"), "POS=PROPN|Tense=PRS");
+}
+
+#[test]
+fn french_participles_do_not_agree() {
+    // démontré
+    let participle = tags("fr", "VERB", "Gender=Masc|Number=Sing|Tense=Past|VerbForm=Part|Voice=Pass");
+    assert_eq!(participle, "POS=V|Tense=PST|Voice=PASS");
+    let adjective = tags("fr", "ADJ", "Gender=Masc|Number=Sing");
+    assert_eq!(adjective, "Gender=MASC|Number=SG|POS=ADJ");
+    let spanish = tags("es", "VERB", "Gender=Masc|Number=Sing|Tense=Past|VerbForm=Part");
+    assert_eq!(spanish, "Gender=MASC|Number=SG|POS=V|Tense=PST");
+}
+
+#[test]
+fn english_verbs() {
+    // is, was, based (passive), rising, follow.
+    let is = tags("en", "AUX", "Mood=Ind|Number=Sing|Person=3|Tense=Pres|VerbForm=Fin");
+    assert_eq!(is, "Number=SG|POS=V|Person=3|Tense=PRS");
+    assert_eq!(tags("en", "VERB", "Tense=Past|VerbForm=Part|Voice=Pass"), "POS=V|Tense=PST");
+    assert_eq!(tags("en", "VERB", "Tense=Pres|VerbForm=Part"), "POS=V|Tense=PRS");
+    assert_eq!(tags("en", "VERB", "Mood=Ind|Tense=Pres|VerbForm=Fin"), "Finiteness=NFIN|POS=V");
+    assert_eq!(tags("en", "VERB", "VerbForm=Inf"), "Finiteness=NFIN|POS=V");
+    assert_eq!(tags("en", "AUX", "Mood=Sub|Person=3|Tense=Past|VerbForm=Fin"), "Mood=SBJV|POS=V|Person=3|Tense=PST");
+    assert_eq!(tags("en", "VERB", "Mood=Imp|VerbForm=Fin"), "Mood=IMP|POS=V");
+}
+
+#[test]
+fn portuguese_participles_and_pluperfects() {
+    // destacados, fora.
+    let passive = tags("pt", "VERB", "Gender=Masc|Number=Plur|VerbForm=Part|Voice=Pass");
+    assert_eq!(passive, "Gender=MASC|Number=PL|POS=V|Tense=PST|Voice=PASS");
+    assert_eq!(tags("pt", "VERB", "VerbForm=Part"), "POS=V");
+    let pluperfect = tags("pt-BR", "AUX", "Mood=Ind|Number=Sing|Person=3|Tense=Pqp|VerbForm=Fin");
+    assert_eq!(pluperfect, "Aspect=PRF|Mood=IND|Number=SG|POS=V|Person=3|Tense=PST");
+}
+
+#[test]
+fn urdu_has_no_gender() {
+    assert_eq!(tags("ur", "NOUN", "Case=Nom|Gender=Masc|Number=Sing"), "Case=NOM|Number=SG|POS=N");
+    assert_eq!(tags("hi", "NOUN", "Case=Nom|Gender=Masc|Number=Sing"), "Case=NOM|Gender=MASC|Number=SG|POS=N");
+    assert_eq!(tags("ur", "AUX", "VerbForm=Fin"), "Finiteness=FIN|POS=V");
+}
