@@ -1,4 +1,13 @@
 //! Neurons in the order of their use to a probe.
+//!
+//! [`rank`] is the whole way for one cell: fit a probe on the training words, select neurons on the dev words, score them
+//! on the test words.
+
+pub mod greedy;
+mod rank;
+
+pub use greedy::Split;
+pub use rank::{rank, Ranked};
 
 use crate::checkpoint::Step;
 use crate::{Error, Result, Site};

@@ -1,0 +1,189 @@
+use super::linear::Standardisation;
+use super::poisson::count_classes;
+use super::{IncrementalScorer, LinearProbe, Probe, Subset};
+use crate::{Error, Result};
+use linfa::dataset::{AsSingleTargets, DatasetBase};
+use linfa::traits::Fit;
+use linfa::ParamGuard;
+use linfa_logistic::MultiLogisticRegression;
+use ndarray::{Array1, Array2, ArrayBase, ArrayView2, Data, Ix2};
+use serde::{Deserialize, Serialize};
+
+/// Multinomial logistic regression with an L2 penalty, linfa's; start at [`Logistic::params`].
+pub struct Logistic;
+
+impl Logistic {
+    /// The parameters at their defaults.
+    pub fn params() -> LogisticParams {
+        LogisticParams::default()
+    }
+}
+
+/// Checked parameters of the logistic regression; see [`LogisticParams`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogisticValidParams {
+    l2: f64,
+    max_iterations: u64,
+    gradient_tolerance: f64,
+    standardise: bool,
+    n_classes: Option<usize>,
+}
+
+/// Parameters of the logistic regression, which minimises
+///
+/// ```text
+/// sum_n -log softmax(b + W x_n)_{c_n} + l2/2 |W|_2^2
+/// ```
+///
+/// by L-BFGS. (`l2` is scikit-learn's `1 / C`.)
+///
+/// | Name | Default | Purpose | Range |
+/// | --- | --- | --- | --- |
+/// | [l2](Self::l2) | 1 | penalty on the squared weights | `(0, inf)` |
+/// | [max_iterations](Self::max_iterations) | 500 | L-BFGS steps at most | 1 or more |
+/// | [gradient_tolerance](Self::gradient_tolerance) | 1e-4 | norm of the gradient at which to stop | `(0, inf)` |
+/// | [standardise](Self::standardise) | true | bring neurons to mean 0 and variance 1 | |
+/// | [n_classes](Self::n_classes) | largest label + 1 | the number of classes, all of which must have words | 2 or more |
+///
+/// All neurons are fitted together and left out afterwards, so a subset's score is that of a lower-bound probe. The solver
+/// fails on unscaled data, which is why standardising is the default.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogisticParams(LogisticValidParams);
+
+impl Default for LogisticParams {
+    fn default() -> Self {
+        LogisticParams(LogisticValidParams {
+            l2: 1.0,
+            max_iterations: 500,
+            gradient_tolerance: 1e-4,
+            standardise: true,
+            n_classes: None,
+        })
+    }
+}
+
+impl LogisticParams {
+    /// Sets the weight of half the squared weights' sum.
+    pub fn l2(mut self, l2: f64) -> Self {
+        self.0.l2 = l2;
+        self
+    }
+
+    /// Sets the largest number of L-BFGS steps.
+    pub fn max_iterations(mut self, max_iterations: u64) -> Self {
+        self.0.max_iterations = max_iterations;
+        self
+    }
+
+    /// Sets the norm of the gradient at which to stop.
+    pub fn gradient_tolerance(mut self, gradient_tolerance: f64) -> Self {
+        self.0.gradient_tolerance = gradient_tolerance;
+        self
+    }
+
+    /// Sets whether neurons are brought to mean 0 and variance 1 on the training words.
+    pub fn standardise(mut self, standardise: bool) -> Self {
+        self.0.standardise = standardise;
+        self
+    }
+
+    /// Sets the number of classes.
+    pub fn n_classes(mut self, n_classes: usize) -> Self {
+        self.0.n_classes = Some(n_classes);
+        self
+    }
+}
+
+impl ParamGuard for LogisticParams {
+    type Checked = LogisticValidParams;
+    type Error = Error;
+
+    fn check_ref(&self) -> Result<&LogisticValidParams> {
+        let p = &self.0;
+        for (name, value) in [("l2", p.l2), ("gradient_tolerance", p.gradient_tolerance)] {
+            if !(value > 0.0 && value.is_finite()) {
+                return Err(Error::parameter(name, "in (0, inf)", value));
+            }
+        }
+        if p.max_iterations == 0 {
+            return Err(Error::parameter("max_iterations", "1 or more", 0));
+        }
+        match p.n_classes {
+            Some(n_classes @ 0..=1) => Err(Error::parameter("n_classes", "2 or more", n_classes)),
+            _ => Ok(p),
+        }
+    }
+
+    fn check(self) -> Result<LogisticValidParams> {
+        self.check_ref()?;
+        Ok(self.0)
+    }
+}
+
+impl LogisticValidParams {
+    /// Fits on activations `[words, neurons]` and the words' class indices, borrowed.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if an activation is not finite, words and labels differ in number, a class has no words, there are
+    /// fewer than two classes, or the solver fails.
+    pub fn fit_view(&self, records: ArrayView2<f32>, labels: &[usize]) -> Result<LogisticProbe> {
+        let classes = count_classes(records, labels, self.n_classes)?;
+        if let Some(class) = (0..classes).find(|class| !labels.contains(class)) {
+            return Err(Error::Data(format!("class {class} of {classes} has no words to train a logistic regression on")));
+        }
+        let standardisation = self.standardise.then(|| Standardisation::fit(records));
+        let neurons = records.ncols();
+        let inputs =
+            LinearProbe::new(Array2::zeros((classes, neurons)), Array1::zeros(classes), standardisation.clone())?;
+        let x = Array2::from_shape_fn(records.dim(), |(word, d)| f64::from(inputs.input(d, records[[word, d]])));
+        let model = MultiLogisticRegression::default()
+            .alpha(self.l2)
+            .max_iterations(self.max_iterations)
+            .gradient_tolerance(self.gradient_tolerance)
+            .fit(&DatasetBase::new(x, Array1::from(labels.to_vec())))
+            .map_err(|e| Error::Data(format!("the logistic regression failed ({e}): standardise or raise l2")))?;
+        let weights = model.params().t().mapv(|w| w as f32);
+        let bias = model.intercept().mapv(|b| b as f32);
+        Ok(LogisticProbe { classifier: LinearProbe::new(weights, bias, standardisation)? })
+    }
+}
+
+impl<D: Data<Elem = f32>, T: AsSingleTargets<Elem = usize>> Fit<ArrayBase<D, Ix2>, T, Error> for LogisticValidParams {
+    type Object = LogisticProbe;
+
+    /// As [`LogisticValidParams::fit_view`].
+    fn fit(&self, dataset: &DatasetBase<ArrayBase<D, Ix2>, T>) -> Result<LogisticProbe> {
+        self.fit_view(dataset.records().view(), &dataset.as_single_targets().to_vec())
+    }
+}
+
+/// A fitted logistic regression.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogisticProbe {
+    classifier: LinearProbe,
+}
+
+impl LogisticProbe {
+    /// The classifier: weights, biases, standardisation.
+    pub fn classifier(&self) -> &LinearProbe {
+        &self.classifier
+    }
+}
+
+impl Probe for LogisticProbe {
+    fn n_neurons(&self) -> usize {
+        self.classifier.n_neurons()
+    }
+
+    fn n_classes(&self) -> usize {
+        self.classifier.n_classes()
+    }
+
+    fn log_likelihoods(&self, records: ArrayView2<f32>, subset: Subset) -> Result<Array2<f64>> {
+        self.classifier.log_likelihoods(records, subset)
+    }
+
+    fn scorer<'a>(&'a self, records: ArrayView2<f32>, labels: &[usize]) -> Result<Box<dyn IncrementalScorer + 'a>> {
+        self.classifier.scorer(records, labels)
+    }
+}

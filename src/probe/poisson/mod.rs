@@ -1,0 +1,97 @@
+//! The Poisson probe: one linear classifier for every subset of neurons, trained on random subsets.
+
+mod fit;
+mod params;
+#[cfg(test)]
+mod tests;
+
+pub(super) use fit::count_classes;
+pub use params::{PoissonParams, PoissonValidParams};
+
+use super::{bits, IncrementalScorer, LinearProbe, Probe, Subset};
+use crate::Result;
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use serde::{Deserialize, Serialize};
+
+/// The Poisson probe, the latent-variable probe of Stańczak et al. 2023 (arXiv 2201.08214) with independent neurons;
+/// start at [`Poisson::params`].
+pub struct Poisson;
+
+impl Poisson {
+    /// The parameters at their defaults.
+    pub fn params() -> PoissonParams {
+        PoissonParams::default()
+    }
+}
+
+/// A fitted Poisson probe: a [`LinearProbe`] trained under random masks, and how likely its masks keep each neuron.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PoissonProbe {
+    classifier: LinearProbe,
+    #[serde(with = "bits::doubles")]
+    relevances: Array1<f64>,
+    training: Training,
+}
+
+/// How the training of a probe went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Training {
+    /// Epochs run.
+    pub epochs: usize,
+    /// The epoch, counted from 1, whose weights are kept: the best on the words held out. 0 if none was better than the
+    /// untrained probe.
+    pub best_epoch: usize,
+    /// Whether it stopped for want of improvement; else it ran to the largest number of epochs and may not have
+    /// converged.
+    pub stopped_early: bool,
+}
+
+impl PoissonProbe {
+    /// Weights `[classes, neurons]`, for standardised activations where the probe standardises.
+    pub fn weights(&self) -> ArrayView2<'_, f32> {
+        self.classifier.weights()
+    }
+
+    /// Biases, `[classes]`.
+    pub fn bias(&self) -> ArrayView1<'_, f32> {
+        self.classifier.bias()
+    }
+
+    /// The variational parameters `w`, `[neurons]`: the log-odds that a mask keeps a neuron.
+    pub fn relevances(&self) -> ArrayView1<'_, f64> {
+        self.relevances.view()
+    }
+
+    /// `q(m_d = 1) = 1 / (1 + exp(-w_d))`, `[neurons]`.
+    pub fn inclusion(&self) -> Array1<f64> {
+        self.relevances.mapv(fit::sigmoid)
+    }
+
+    /// How training went.
+    pub fn training(&self) -> Training {
+        self.training
+    }
+
+    /// The classifier by itself.
+    pub fn classifier(&self) -> &LinearProbe {
+        &self.classifier
+    }
+}
+
+impl Probe for PoissonProbe {
+    fn n_neurons(&self) -> usize {
+        self.classifier.n_neurons()
+    }
+
+    fn n_classes(&self) -> usize {
+        self.classifier.n_classes()
+    }
+
+    fn log_likelihoods(&self, records: ArrayView2<f32>, subset: Subset) -> Result<Array2<f64>> {
+        self.classifier.log_likelihoods(records, subset)
+    }
+
+    fn scorer<'a>(&'a self, records: ArrayView2<f32>, labels: &[usize]) -> Result<Box<dyn IncrementalScorer + 'a>> {
+        self.classifier.scorer(records, labels)
+    }
+}

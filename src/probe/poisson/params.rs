@@ -1,0 +1,189 @@
+use super::{fit, PoissonProbe};
+use crate::{Error, Result};
+use linfa::dataset::{AsSingleTargets, DatasetBase};
+use linfa::traits::Fit;
+use linfa::ParamGuard;
+use ndarray::{ArrayBase, ArrayView2, Data, Ix2};
+use serde::{Deserialize, Serialize};
+
+/// Checked parameters of the Poisson probe; see [`PoissonParams`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PoissonValidParams {
+    pub(super) entropy_weight: f64,
+    pub(super) samples: usize,
+    pub(super) learning_rate: f64,
+    pub(super) batch_size: usize,
+    pub(super) max_epochs: usize,
+    pub(super) patience: usize,
+    pub(super) held_out: f64,
+    pub(super) l1: f64,
+    pub(super) l2: f64,
+    pub(super) standardise: bool,
+    pub(super) n_classes: Option<usize>,
+    pub(super) seed: u64,
+    pub(super) names: Vec<String>,
+}
+
+/// Parameters of the Poisson probe.
+///
+/// A linear softmax classifier with weights `W` and biases `b` sees each word `x_n` of class `c_n` through random masks
+/// `m` that keep each neuron `d` independently. Classifier and masks are fitted together by maximising
+///
+/// ```text
+/// 1/N sum_n E_q[ log softmax(b + W (x_n * m))_{c_n} ] + s H(q) - l1 |W|_1 - l2 |W|_2^2
+///
+/// q(m_d = 1) = sigmoid(w_d)      H(q) = sum_d [ log(1 + exp(w_d)) - w_d sigmoid(w_d) ]
+/// ```
+///
+/// with Adam. `W` and `b` follow Monte Carlo gradients with `samples` masks a word; `w` follows the score function, the
+/// mean of a word's other samples being the baseline, and the exact gradient of the entropy. Training stops when the same
+/// objective, without penalties, on the words held out (always with the same random numbers) has not improved for
+/// `patience` epochs, and the parameters of the best epoch are kept. With `s = 1` the entropy outweighs what single
+/// neurons say, `q` stays near a half, and the probe is close to logistic regression under dropout.
+///
+/// | Name | Default | Purpose | Range |
+/// | --- | --- | --- | --- |
+/// | [entropy_weight](Self::entropy_weight) | 1 | `s`: how strongly masks are kept random | `[0, inf)` |
+/// | [samples](Self::samples) | 5 | masks a word and update | 2 or more |
+/// | [learning_rate](Self::learning_rate) | 0.01 | step size of Adam | `(0, inf)` |
+/// | [batch_size](Self::batch_size) | 256 | words an update | 1 or more |
+/// | [max_epochs](Self::max_epochs) | 5000 | passes over the data at most | 1 or more |
+/// | [patience](Self::patience) | 50 | epochs without improvement before stopping | 1 or more |
+/// | [held_out](Self::held_out) | 0.1 | share of the words that decide when to stop | `(0, 1)` |
+/// | [l1](Self::l1) | 0 | penalty on the absolute weights | `[0, inf)` |
+/// | [l2](Self::l2) | 0 | penalty on the squared weights | `[0, inf)` |
+/// | [standardise](Self::standardise) | true | bring neurons to mean 0 and variance 1 | |
+/// | [n_classes](Self::n_classes) | largest label + 1 | the number of classes | 2 or more |
+/// | [seed](Self::seed), [stream](Self::stream) | 0 | the random numbers | |
+///
+/// The classifier starts at zero, `w` uniform in `[0, 1)`. The objective is that of Stańczak et al. 2023
+/// (arXiv 2201.08214); masks and updates depend on nothing but data, parameters and seed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PoissonParams(PoissonValidParams);
+
+impl Default for PoissonParams {
+    fn default() -> Self {
+        PoissonParams(PoissonValidParams {
+            entropy_weight: 1.0,
+            samples: 5,
+            learning_rate: 1e-2,
+            batch_size: 256,
+            max_epochs: 5000,
+            patience: 50,
+            held_out: 0.1,
+            l1: 0.0,
+            l2: 0.0,
+            standardise: true,
+            n_classes: None,
+            seed: 0,
+            names: Vec::new(),
+        })
+    }
+}
+
+macro_rules! setters {
+    ($($(#[$meta:meta])* $name:ident: $ty:ty),* $(,)?) => {
+        $($(#[$meta])* pub fn $name(mut self, $name: $ty) -> Self {
+            self.0.$name = $name;
+            self
+        })*
+    };
+}
+
+impl PoissonParams {
+    setters! {
+        /// Sets `s`, the weight of the masks' entropy, in training and in stopping alike.
+        entropy_weight: f64,
+        /// Sets the number of masks drawn for each word at each update.
+        samples: usize,
+        /// Sets Adam's step size.
+        learning_rate: f64,
+        /// Sets the number of words an update.
+        batch_size: usize,
+        /// Sets the largest number of passes over the data.
+        max_epochs: usize,
+        /// Sets the number of epochs without improvement after which training stops.
+        patience: usize,
+        /// Sets the share of the training words that are held out to decide when to stop.
+        held_out: f64,
+        /// Sets the weight of the absolute weights' sum, as a loss a word.
+        l1: f64,
+        /// Sets the weight of the squared weights' sum, as a loss a word.
+        l2: f64,
+        /// Sets whether neurons are brought to mean 0 and variance 1 on the training words.
+        standardise: bool,
+        /// Sets the seed.
+        seed: u64,
+    }
+
+    /// Sets the number of classes, where the training words may lack the last ones.
+    pub fn n_classes(mut self, n_classes: usize) -> Self {
+        self.0.n_classes = Some(n_classes);
+        self
+    }
+
+    /// Sets seed and names of the random stream (see [`crate::seed::stream`]): language, attribute, step and site, say.
+    pub fn stream(mut self, seed: u64, names: &[&str]) -> Self {
+        self.0.seed = seed;
+        self.0.names = names.iter().map(ToString::to_string).collect();
+        self
+    }
+}
+
+impl ParamGuard for PoissonParams {
+    type Checked = PoissonValidParams;
+    type Error = Error;
+
+    fn check_ref(&self) -> Result<&PoissonValidParams> {
+        let p = &self.0;
+        let counts = [
+            ("samples", p.samples, 2),
+            ("batch_size", p.batch_size, 1),
+            ("max_epochs", p.max_epochs, 1),
+            ("patience", p.patience, 1),
+            ("n_classes", p.n_classes.unwrap_or(2), 2),
+        ];
+        for (name, value, least) in counts {
+            if value < least {
+                return Err(Error::parameter(name, format!("{least} or more"), value));
+            }
+        }
+        for (name, value) in [("entropy_weight", p.entropy_weight), ("l1", p.l1), ("l2", p.l2)] {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(Error::parameter(name, "in [0, inf)", value));
+            }
+        }
+        if !(p.learning_rate > 0.0 && p.learning_rate.is_finite()) {
+            return Err(Error::parameter("learning_rate", "in (0, inf)", p.learning_rate));
+        }
+        if !(p.held_out > 0.0 && p.held_out < 1.0) {
+            return Err(Error::parameter("held_out", "in (0, 1)", p.held_out));
+        }
+        Ok(p)
+    }
+
+    fn check(self) -> Result<PoissonValidParams> {
+        self.check_ref()?;
+        Ok(self.0)
+    }
+}
+
+impl PoissonValidParams {
+    /// Fits on activations `[words, neurons]` and the words' class indices, borrowed.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if an activation is not finite, words and labels differ in number, there are fewer than two words
+    /// or classes, or training diverges.
+    pub fn fit_view(&self, records: ArrayView2<f32>, labels: &[usize]) -> Result<PoissonProbe> {
+        fit::fit(self, records, labels)
+    }
+}
+
+impl<D: Data<Elem = f32>, T: AsSingleTargets<Elem = usize>> Fit<ArrayBase<D, Ix2>, T, Error> for PoissonValidParams {
+    type Object = PoissonProbe;
+
+    /// As [`PoissonValidParams::fit_view`].
+    fn fit(&self, dataset: &DatasetBase<ArrayBase<D, Ix2>, T>) -> Result<PoissonProbe> {
+        self.fit_view(dataset.records().view(), &dataset.as_single_targets().to_vec())
+    }
+}
