@@ -48,9 +48,8 @@ impl Bloom {
         let (blocks, last, head) = extent.parts(&config)?;
         let shapes = parameters::shapes(&config, blocks, last, head);
         let weights = checkpoint.weights()?;
-        if matches!(device, Device::Cuda(_)) {
-            super::device::load_cuda();
-        }
+        // Also for the processor: whoever asks libtorch for its devices later finds them all.
+        super::device::load_cuda();
         Self::new(config, blocks, parameters::load(&weights, &shapes, kind, device)?)
     }
 
