@@ -1,1 +1,13 @@
-//! (to be written)
+//! Reports: tidy tables as files and as text, and plots as SVG and PNG.
+//!
+//! - [`table`] writes rows of any [`Record`] as CSV or JSON Lines at full precision, and lays out a [`TextTable`] as
+//!   Markdown, LaTeX (booktabs) or aligned text for a terminal, rounded for a reader.
+//! - `plot` (feature `plots`) draws overlap against step, language-by-language heat maps and scatter plots.
+//!
+//! Nothing here knows where the data came from: rows and pictures are plain values that other modules fill.
+
+#[cfg(feature = "plots")]
+pub mod plot;
+pub mod table;
+
+pub use table::{number, p_value, write_csv, write_json_lines, Record, TextTable};

@@ -1,0 +1,214 @@
+use super::raster;
+use crate::Result;
+use std::fmt::Write as _;
+
+/// A point, in units from the upper left corner; x to the right, y down.
+pub(super) type Point = (f64, f64);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Color {
+    pub rgb: [u8; 3],
+    pub alpha: f64,
+}
+
+impl Color {
+    pub const fn new(r: u8, g: u8, b: u8) -> Color {
+        Color { rgb: [r, g, b], alpha: 1.0 }
+    }
+
+    pub fn alpha(self, alpha: f64) -> Color {
+        Color { alpha, ..self }
+    }
+
+    /// Relative luminance in 0 to 1 (WCAG 2.1).
+    pub fn luminance(self) -> f64 {
+        let [r, g, b] = self.rgb.map(|c| {
+            let c = f64::from(c) / 255.0;
+            if c <= 0.04045 {
+                c / 12.92
+            } else {
+                ((c + 0.055) / 1.055).powf(2.4)
+            }
+        });
+        0.2126 * r + 0.7152 * g + 0.0722 * b
+    }
+}
+
+pub(super) const BLACK: Color = Color::new(0x1a, 0x1a, 0x1a);
+pub(super) const GREY: Color = Color::new(0x70, 0x70, 0x70);
+pub(super) const LIGHT: Color = Color::new(0xe4, 0xe4, 0xe4);
+pub(super) const WHITE: Color = Color::new(0xff, 0xff, 0xff);
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Stroke {
+    pub color: Color,
+    pub width: f64,
+    /// Lengths drawn and left out in turn; empty for a solid line.
+    pub dash: &'static [f64],
+}
+
+impl Stroke {
+    pub fn solid(color: Color, width: f64) -> Stroke {
+        Stroke { color, width, dash: &[] }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Shape {
+    Line {
+        points: Vec<Point>,
+        stroke: Stroke,
+    },
+    Area {
+        points: Vec<Point>,
+        fill: Color,
+        stroke: Option<Stroke>,
+    },
+    /// `at` is the baseline; `turned` text reads upwards.
+    Text {
+        at: Point,
+        text: String,
+        size: f64,
+        anchor: Anchor,
+        color: Color,
+        turned: bool,
+    },
+}
+
+/// A plot laid out: shapes and text on a white ground, ready to be written as SVG or PNG.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    pub(super) width: f64,
+    pub(super) height: f64,
+    pub(super) shapes: Vec<Shape>,
+}
+
+impl Picture {
+    pub(super) fn new(width: f64, height: f64) -> Picture {
+        Picture { width: width.ceil(), height: height.ceil(), shapes: Vec::new() }
+    }
+
+    pub(super) fn line(&mut self, points: &[Point], stroke: Stroke) {
+        self.shapes.push(Shape::Line { points: points.iter().copied().map(rounded).collect(), stroke });
+    }
+
+    pub(super) fn area(&mut self, points: &[Point], fill: Color, stroke: Option<Stroke>) {
+        self.shapes.push(Shape::Area { points: points.iter().copied().map(rounded).collect(), fill, stroke });
+    }
+
+    pub(super) fn rectangle(&mut self, (x, y): Point, width: f64, height: f64, fill: Color) {
+        self.area(&[(x, y), (x + width, y), (x + width, y + height), (x, y + height)], fill, None);
+    }
+
+    pub(super) fn text(&mut self, at: Point, text: &str, size: f64, anchor: Anchor, color: Color) {
+        let at = rounded(at);
+        self.shapes.push(Shape::Text { at, text: text.to_string(), size, anchor, color, turned: false });
+    }
+
+    pub(super) fn turned_text(&mut self, at: Point, text: &str, size: f64, anchor: Anchor, color: Color) {
+        let at = rounded(at);
+        self.shapes.push(Shape::Text { at, text: text.to_string(), size, anchor, color, turned: true });
+    }
+
+    /// Width and height in units; the SVG has that many CSS pixels, the PNG twice as many pixels.
+    pub fn size(&self) -> (f64, f64) {
+        (self.width, self.height)
+    }
+
+    /// The picture as an SVG document.
+    pub fn svg(&self) -> String {
+        let (width, height) = (number(self.width), number(self.height));
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
+             font-family=\"DejaVu Sans, Verdana, Arial, sans-serif\">\n<rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n"
+        );
+        for shape in &self.shapes {
+            // Writing to a string cannot fail.
+            let _ = match shape {
+                Shape::Line { points, stroke } => {
+                    writeln!(svg, "<polyline points=\"{}\" fill=\"none\"{}/>", list(points), stroke_attributes(stroke))
+                }
+                Shape::Area { points, fill, stroke } => {
+                    let stroke = stroke.as_ref().map(stroke_attributes).unwrap_or_default();
+                    writeln!(svg, "<polygon points=\"{}\"{}{stroke}/>", list(points), paint("fill", *fill))
+                }
+                Shape::Text { at: (x, y), text, size, anchor, color, turned } => {
+                    let anchor = match anchor {
+                        Anchor::Start => "",
+                        Anchor::Middle => " text-anchor=\"middle\"",
+                        Anchor::End => " text-anchor=\"end\"",
+                    };
+                    let (x, y) = (number(*x), number(*y));
+                    let turn = if *turned { format!(" transform=\"rotate(-90 {x} {y})\"") } else { String::new() };
+                    let (size, fill, text) = (number(*size), paint("fill", *color), escape(text));
+                    writeln!(svg, "<text x=\"{x}\" y=\"{y}\" font-size=\"{size}\"{anchor}{fill}{turn}>{text}</text>")
+                }
+            };
+        }
+        svg.push_str("</svg>\n");
+        svg
+    }
+
+    /// The picture as a PNG file's bytes.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::Error::Data) where it is too large to encode.
+    pub fn png(&self) -> Result<Vec<u8>> {
+        raster::png(self)
+    }
+}
+
+/// Hundredths of a unit: finer is invisible, and coarse enough to be the same whatever the maths library's last bit.
+fn rounded((x, y): Point) -> Point {
+    ((x * 100.0).round() / 100.0, (y * 100.0).round() / 100.0)
+}
+
+fn number(value: f64) -> String {
+    let text = format!("{value:.2}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0" } else { text }.to_string()
+}
+
+fn list(points: &[Point]) -> String {
+    points.iter().map(|&(x, y)| format!("{},{}", number(x), number(y))).collect::<Vec<_>>().join(" ")
+}
+
+fn paint(attribute: &str, color: Color) -> String {
+    let [r, g, b] = color.rgb;
+    let opacity =
+        if color.alpha < 1.0 { format!(" {attribute}-opacity=\"{}\"", number(color.alpha)) } else { String::new() };
+    format!(" {attribute}=\"#{r:02x}{g:02x}{b:02x}\"{opacity}")
+}
+
+fn stroke_attributes(stroke: &Stroke) -> String {
+    let dash = if stroke.dash.is_empty() {
+        String::new()
+    } else {
+        let lengths: Vec<String> = stroke.dash.iter().map(|&length| number(length)).collect();
+        format!(" stroke-dasharray=\"{}\"", lengths.join(" "))
+    };
+    let width = number(stroke.width);
+    format!("{} stroke-width=\"{width}\" stroke-linejoin=\"round\"{dash}", paint("stroke", stroke.color))
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            // XML 1.0 has no way to write these.
+            c if c.is_control() => escaped.push(' '),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
