@@ -101,7 +101,9 @@ pub fn extract(
                 words.push(word.clone());
             } else if settings.refuse_empty_words {
                 let Word { form, file, sentence_id, token_id, .. } = word;
-                let message = format!("the tokenizer gives no subword for {form:?} ({file}, sentence {sentence_id}, token {token_id})");
+                let message = format!(
+                    "the tokenizer gives no subword for {form:?} ({file}, sentence {sentence_id}, token {token_id})"
+                );
                 return Err(Error::Data(message));
             } else {
                 skipped.empty_words += 1;
@@ -151,7 +153,8 @@ pub fn sentence_states(
         let ids = tokenizer.encode(sentence)?;
         if ids.is_empty() || ids.len() >= settings.max_subwords {
             let bound = settings.max_subwords;
-            let message = format!("sentence {} has {} subwords; expected 1 to {}", row + 1, ids.len(), bound.saturating_sub(1));
+            let message =
+                format!("sentence {} has {} subwords; expected 1 to {}", row + 1, ids.len(), bound.saturating_sub(1));
             return Err(Error::Data(message));
         }
         let all = 0..ids.len();

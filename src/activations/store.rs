@@ -25,6 +25,7 @@ const METADATA_KEY: &str = "isogloss";
 pub struct Activations {
     words: Vec<Word>,
     sites: BTreeMap<Site, Array2<f32>>,
+    about: BTreeMap<String, String>,
 }
 
 impl Activations {
@@ -38,7 +39,18 @@ impl Activations {
                 return Err(Error::Data(format!("{site} has {} rows for {} words", matrix.nrows(), words.len())));
             }
         }
-        Ok(Activations { words, sites })
+        Ok(Activations { words, sites, about: BTreeMap::new() })
+    }
+
+    /// Says how they were made: `model`, `step`, `pooling`, ... by name.
+    pub fn with_about(mut self, about: BTreeMap<String, String>) -> Self {
+        self.about = about;
+        self
+    }
+
+    /// How they were made, where that is known.
+    pub fn about(&self) -> &BTreeMap<String, String> {
+        &self.about
     }
 
     /// The words, in the order of the rows.
@@ -65,12 +77,12 @@ impl Activations {
         path.as_ref().with_extension("words.csv")
     }
 
-    /// Writes both files, each whole or not at all; `about` (model, pooling, ...) goes into the metadata as JSON under the
-    /// key `isogloss`.
+    /// Writes both files, each whole or not at all; what they are about goes into the metadata as JSON under the key
+    /// `isogloss`.
     ///
     /// # Errors
     /// [`Error::Io`] if a file cannot be written.
-    pub fn save(&self, path: impl AsRef<Path>, about: &BTreeMap<String, String>) -> Result<()> {
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let words_path = Self::words_path(path);
         files::write_atomic(&words_path, |w| {
@@ -86,7 +98,7 @@ impl Activations {
             }
             table.flush().map_err(Error::io(&words_path, "write"))
         })?;
-        let about = serde_json::to_string(about).map_err(|e| Error::file(path, e.to_string()))?;
+        let about = serde_json::to_string(&self.about).map_err(|e| Error::file(path, e.to_string()))?;
         let metadata = Some([(METADATA_KEY.to_string(), about)].into());
         files::replace(path, |temporary| {
             let tensors = self.sites.iter().map(|(site, matrix)| (site.to_string(), Rows::new(matrix)));
@@ -117,7 +129,12 @@ impl Activations {
         if sites.is_empty() {
             return Err(Error::file(path, "holds no tensor; expected one a site"));
         }
-        Activations::new(words, sites).map_err(|e| Error::file(path, format!("{e}; is the table of words another file's?")))
+        // Files made elsewhere need not say anything about themselves.
+        let header = SafeTensors::read_metadata(&map).ok().and_then(|(_, metadata)| metadata.metadata().clone());
+        let about = header.and_then(|map| serde_json::from_str(map.get(METADATA_KEY)?).ok()).unwrap_or_default();
+        let fitting = Activations::new(words, sites)
+            .map_err(|e| Error::file(path, format!("{e}; is the table of words another file's?")))?;
+        Ok(fitting.with_about(about))
     }
 }
 
@@ -128,8 +145,12 @@ fn matrix(view: &TensorView<'_>) -> Result<Array2<f32>, String> {
     let data = view.data();
     let values: Vec<f32> = match view.dtype() {
         Dtype::F32 => data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap_or_default())).collect(),
-        Dtype::F16 => data.chunks_exact(2).map(|b| half::f16::from_le_bytes(b.try_into().unwrap_or_default()).to_f32()).collect(),
-        Dtype::BF16 => data.chunks_exact(2).map(|b| half::bf16::from_le_bytes(b.try_into().unwrap_or_default()).to_f32()).collect(),
+        Dtype::F16 => {
+            data.chunks_exact(2).map(|b| half::f16::from_le_bytes(b.try_into().unwrap_or_default()).to_f32()).collect()
+        }
+        Dtype::BF16 => {
+            data.chunks_exact(2).map(|b| half::bf16::from_le_bytes(b.try_into().unwrap_or_default()).to_f32()).collect()
+        }
         other => return Err(format!("is {other:?}; expected F32, F16 or BF16")),
     };
     Array2::from_shape_vec((*rows, *columns), values).map_err(|e| e.to_string())
@@ -157,11 +178,15 @@ fn read_words(path: &Path) -> Result<Vec<Word>> {
         let [word, sentence, form, lemma, attributes, language, file, sentence_id, token_id] =
             place.map(|place| place.and_then(|place| record.get(place)).unwrap_or_default());
         if word.parse() != Ok(i) {
-            return Err(Error::line(path, line, format!("`word` should be {i} (rows are in the tensors' order), but is `{word}`")));
+            return Err(Error::line(
+                path,
+                line,
+                format!("`word` should be {i} (rows are in the tensors' order), but is `{word}`"),
+            ));
         }
-        let sentence = sentence
-            .parse()
-            .map_err(|_| Error::line(path, line, format!("`sentence` should be a whole number, but is `{sentence}`")))?;
+        let sentence = sentence.parse().map_err(|_| {
+            Error::line(path, line, format!("`sentence` should be a whole number, but is `{sentence}`"))
+        })?;
         let attributes: Attributes = attributes.parse().map_err(|e: Error| Error::line(path, line, e.to_string()))?;
         words.push(Word {
             sentence,

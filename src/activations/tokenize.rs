@@ -136,8 +136,6 @@ impl Tokenizer {
     }
 
     fn encoding(&self, text: &str) -> Result<tokenizers::Encoding> {
-        self.inner
-            .encode(text, false)
-            .map_err(|e| Error::file(&self.path, format!("cannot tokenise {text:?}: {e}")))
+        self.inner.encode(text, false).map_err(|e| Error::file(&self.path, format!("cannot tokenise {text:?}: {e}")))
     }
 }

@@ -129,7 +129,9 @@ impl LogisticValidParams {
     pub fn fit_view(&self, records: ArrayView2<f32>, labels: &[usize]) -> Result<LogisticProbe> {
         let classes = count_classes(records, labels, self.n_classes)?;
         if let Some(class) = (0..classes).find(|class| !labels.contains(class)) {
-            return Err(Error::Data(format!("class {class} of {classes} has no words to train a logistic regression on")));
+            return Err(Error::Data(format!(
+                "class {class} of {classes} has no words to train a logistic regression on"
+            )));
         }
         let standardisation = self.standardise.then(|| Standardisation::fit(records));
         let neurons = records.ncols();

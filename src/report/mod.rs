@@ -8,6 +8,7 @@
 
 #[cfg(feature = "plots")]
 pub mod plot;
+mod records;
 pub mod table;
 
 pub use table::{number, p_value, write_csv, write_json_lines, Record, TextTable};

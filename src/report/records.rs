@@ -6,8 +6,22 @@ use crate::overlap::{PairOverlap, SelfOverlap, StepOverlap};
 
 impl Record for PairOverlap {
     const COLUMNS: &'static [&'static str] = &[
-        "model", "step", "site", "attribute", "language_a", "language_b", "k", "seed", "neurons", "shared", "overlap", "expected",
-        "excess", "p_value", "p_holm", "p_bh",
+        "model",
+        "step",
+        "site",
+        "attribute",
+        "language_a",
+        "language_b",
+        "k",
+        "seed",
+        "neurons",
+        "shared",
+        "overlap",
+        "expected",
+        "excess",
+        "p_value",
+        "p_holm",
+        "p_bh",
     ];
 }
 
@@ -23,7 +37,18 @@ impl Record for StepOverlap {
 
 impl Record for CorrelationRow {
     const COLUMNS: &'static [&'static str] = &[
-        "model", "task", "level", "measure", "attribute", "n", "pearson", "pearson_p", "spearman", "spearman_p", "ci_low", "ci_high",
+        "model",
+        "task",
+        "level",
+        "measure",
+        "attribute",
+        "n",
+        "pearson",
+        "pearson_p",
+        "spearman",
+        "spearman_p",
+        "ci_low",
+        "ci_high",
         "ci_method",
     ];
 }

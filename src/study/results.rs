@@ -57,10 +57,8 @@ impl Notes {
     /// Keeps why cells do not exist: attribute, seed, reason.
     pub fn missing(&mut self, language: &str, missing: Vec<(String, u64, NoCell)>) {
         for (attribute, seed, reason) in missing {
-            let (seeds, _) = self
-                .missing
-                .entry((language.into(), attribute))
-                .or_insert_with(|| (Vec::new(), reason.to_string()));
+            let (seeds, _) =
+                self.missing.entry((language.into(), attribute)).or_insert_with(|| (Vec::new(), reason.to_string()));
             if !seeds.contains(&seed) {
                 seeds.push(seed);
             }
@@ -130,7 +128,18 @@ pub struct RankingRow {
 
 impl Record for RankingRow {
     const COLUMNS: &'static [&'static str] = &[
-        "model", "step", "site", "attribute", "language", "method", "seed", "rank", "neuron", "nmi_dev", "nmi_test", "accuracy_test",
+        "model",
+        "step",
+        "site",
+        "attribute",
+        "language",
+        "method",
+        "seed",
+        "rank",
+        "neuron",
+        "nmi_dev",
+        "nmi_test",
+        "accuracy_test",
     ];
 }
 
@@ -141,7 +150,20 @@ impl RankingRow {
             ranking.curve().iter().map(move |point| {
                 let Cell { model, step, site, attribute, language, method, seed } = cell.clone();
                 let CurvePoint { rank, neuron, nmi_dev, nmi_test, accuracy_test } = *point;
-                RankingRow { model, step, site, attribute, language, method, seed, rank, neuron, nmi_dev, nmi_test, accuracy_test }
+                RankingRow {
+                    model,
+                    step,
+                    site,
+                    attribute,
+                    language,
+                    method,
+                    seed,
+                    rank,
+                    neuron,
+                    nmi_dev,
+                    nmi_test,
+                    accuracy_test,
+                }
             })
         });
         rows.collect()
@@ -153,7 +175,13 @@ impl Results {
     ///
     /// # Errors
     /// As [`overlap::pairs`].
-    pub fn new(study: &Study, model: &str, mut rankings: Vec<RankedCell>, scores: TransferScores, notes: Notes) -> Result<Self> {
+    pub fn new(
+        study: &Study,
+        model: &str,
+        mut rankings: Vec<RankedCell>,
+        scores: TransferScores,
+        notes: Notes,
+    ) -> Result<Self> {
         rankings.sort_by(|a, b| a.cell.cmp(&b.cell));
         let pairs = overlap::pairs(&rankings, &study.k)?;
         let ceiling = overlap::ceiling(&rankings, &study.k)?;
@@ -180,10 +208,11 @@ impl Results {
         write_csv(path("correlation.csv"), &self.correlation)?;
         write_csv(path("influence.csv"), &self.influence)?;
         self.scores.write(path("transfer.csv"))?;
-        let mut written: Vec<PathBuf> = ["rankings", "overlap", "ceiling", "overlap_vs_step", "correlation", "influence", "transfer"]
-            .iter()
-            .map(|name| path(&format!("{name}.csv")))
-            .collect();
+        let mut written: Vec<PathBuf> =
+            ["rankings", "overlap", "ceiling", "overlap_vs_step", "correlation", "influence", "transfer"]
+                .iter()
+                .map(|name| path(&format!("{name}.csv")))
+                .collect();
         let texts = [("study.toml", self.study.to_toml()?), ("summary.md", summary::markdown(self))];
         for (name, text) in texts {
             let path = path(name);

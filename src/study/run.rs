@@ -64,7 +64,7 @@ impl Study {
             let reasons: Vec<String> = notes.reasons().collect();
             return Err(Error::Data(format!("no language has enough words of any attribute: {}", reasons.join("; "))));
         }
-        Results::new(self, series.model(), rankings, given.unwrap_or(TransferScores(scores)), notes)
+        Results::new(self, series.model(), rankings, given.unwrap_or(TransferScores::from(scores)), notes)
     }
 
     fn check_checkpoints(&self, series: &Series) -> Result<()> {
@@ -96,7 +96,8 @@ impl Study {
             sources.iter().map(|source| Treebank::read(&source.language, &source.files, self.scheme)).collect();
         let treebanks = treebanks?;
         for attribute in &self.attributes {
-            let found = |treebank: &Treebank| treebank.words.iter().any(|word| word.attributes.get(attribute).is_some());
+            let found =
+                |treebank: &Treebank| treebank.words.iter().any(|word| word.attributes.get(attribute).is_some());
             if !treebanks.iter().any(found) {
                 let known: BTreeMap<&str, ()> = treebanks
                     .iter()
@@ -104,7 +105,11 @@ impl Study {
                     .map(|(name, _)| (name, ()))
                     .collect();
                 let known: Vec<&str> = known.into_keys().collect();
-                return Err(Error::unknown("attribute", attribute, format!("one that the treebanks have: {}", known.join(", "))));
+                return Err(Error::unknown(
+                    "attribute",
+                    attribute,
+                    format!("one that the treebanks have: {}", known.join(", ")),
+                ));
             }
         }
         Ok(treebanks)

@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 /// Level at which a pair counts as more than chance.
 const ALPHA: f64 = 0.05;
 
-const CAVEAT: &str = "Points of one checkpoint, and checkpoints of one run, are not independent: read p-values and intervals \
+const CAVEAT: &str =
+    "Points of one checkpoint, and checkpoints of one run, are not independent: read p-values and intervals \
 with influence.csv, which leaves out one checkpoint at a time.";
 
 pub(super) fn text(results: &Results) -> String {
@@ -74,14 +75,18 @@ pub(super) fn markdown(results: &Results) -> String {
     text
 }
 
-const LEGEND: &str = "chance: k / neurons. excess: (overlap - chance) / (1 - chance). ceiling: the same cell under another seed. \
+const LEGEND: &str =
+    "chance: k / neurons. excess: (overlap - chance) / (1 - chance). ceiling: the same cell under another seed. \
 significant: pairs of languages whose overlap is above chance (hypergeometric, Holm-adjusted p < 0.05), out of all \
 pairs, over attributes, sites and seeds.";
 
 fn heading(results: &Results, k: usize) -> String {
     let (languages, seeds) = (results.study.treebanks.len(), results.study.seeds.len());
     let plural = if seeds == 1 { "seed" } else { "seeds" };
-    format!("Overlap of the {k} best neurons between {languages} languages, {}, mean over pairs and {seeds} {plural}", results.model)
+    format!(
+        "Overlap of the {k} best neurons between {languages} languages, {}, mean over pairs and {seeds} {plural}",
+        results.model
+    )
 }
 
 fn correlation_heading(results: &Results) -> String {
@@ -94,12 +99,15 @@ fn overlap_table(results: &Results, k: usize, site: &str) -> TextTable {
     if attributes.len() > 1 {
         attributes.push(MEAN);
     }
-    let header = std::iter::once("step").chain(attributes.iter().copied()).chain(["chance", "excess", "ceiling", "significant"]);
+    let header =
+        std::iter::once("step").chain(attributes.iter().copied()).chain(["chance", "excess", "ceiling", "significant"]);
     let mut table = TextTable::new(header);
     let steps: BTreeSet<_> = results.by_step.iter().map(|row| row.step).collect();
     for step in steps {
         let row = |attribute: &str| {
-            let fits = |row: &&StepOverlap| (row.step, row.site.as_str(), row.attribute.as_str(), row.k) == (step, site, attribute, k);
+            let fits = |row: &&StepOverlap| {
+                (row.step, row.site.as_str(), row.attribute.as_str(), row.k) == (step, site, attribute, k)
+            };
             results.by_step.iter().find(fits)
         };
         // With one attribute, its row is the mean.
@@ -109,7 +117,8 @@ fn overlap_table(results: &Results, k: usize, site: &str) -> TextTable {
         cells.push(number(mean.and_then(|row| row.expected), 3));
         cells.push(number(mean.and_then(|row| row.excess), 3));
         cells.push(number(mean.and_then(|row| row.ceiling), 3));
-        let here = |row: &&PairOverlap| row.step == step && row.k == k && (site == MEAN || row.site.to_string() == site);
+        let here =
+            |row: &&PairOverlap| row.step == step && row.k == k && (site == MEAN || row.site.to_string() == site);
         let (significant, all) = results.pairs.iter().filter(here).fold((0, 0), |(significant, all), row| {
             (significant + usize::from(row.p_holm.is_some_and(|p| p < ALPHA)), all + 1)
         });
@@ -149,7 +158,9 @@ mod pictures {
     use super::*;
     use crate::checkpoint::Step;
     use crate::correlation::{Level, Point};
-    use crate::report::plot::{Heatmap, Heatmaps, LineStyle, Plot, Scatter, ScatterGroup, StepLine, StepPlot, Triangle};
+    use crate::report::plot::{
+        Heatmap, Heatmaps, LineStyle, Plot, Scatter, ScatterGroup, StepLine, StepPlot, Triangle,
+    };
     use crate::stats::mean;
     use crate::Result;
     use std::collections::BTreeMap;
@@ -173,13 +184,15 @@ mod pictures {
     fn by_step(results: &Results) -> StepPlot {
         let k = first_k(results);
         let line = |attribute: &str, label: &str, style, value: &dyn Fn(&StepOverlap) -> Option<f64>| {
-            let rows = results.by_step.iter().filter(|row| row.site == MEAN && row.attribute == attribute && row.k == k);
+            let rows =
+                results.by_step.iter().filter(|row| row.site == MEAN && row.attribute == attribute && row.k == k);
             let points: Vec<(Step, f64)> = rows.filter_map(|row| value(row).map(|value| (row.step, value))).collect();
             StepLine { label: label.into(), style, points, band: None }
         };
         let overlap = |row: &StepOverlap| Some(row.overlap);
         let attributes = &results.study.attributes;
-        let mut lines = vec![line(MEAN, if attributes.len() > 1 { "mean" } else { "overlap" }, LineStyle::Measured, &overlap)];
+        let mut lines =
+            vec![line(MEAN, if attributes.len() > 1 { "mean" } else { "overlap" }, LineStyle::Measured, &overlap)];
         if let [_, _, ..] = attributes.as_slice() {
             lines.extend(attributes.iter().map(|attribute| line(attribute, attribute, LineStyle::Secondary, &overlap)));
         }
@@ -200,7 +213,8 @@ mod pictures {
         let labels: Vec<String> = results.study.treebanks.keys().cloned().collect();
         let panels = results.study.attributes.iter().map(|attribute| {
             let mut cells: BTreeMap<(usize, usize), (Vec<f64>, bool)> = BTreeMap::new();
-            let rows = results.pairs.iter().filter(|row| Some(row.step) == last && row.k == k && row.attribute == *attribute);
+            let rows =
+                results.pairs.iter().filter(|row| Some(row.step) == last && row.k == k && row.attribute == *attribute);
             for row in rows {
                 let place = |language: &str| labels.iter().position(|label| label == language);
                 if let Some((a, b)) = place(&row.language_a).zip(place(&row.language_b)) {
@@ -211,12 +225,22 @@ mod pictures {
             }
             let cell = |a: usize, b: usize| cells.get(&(a.min(b), a.max(b)));
             let square = 0..labels.len();
-            let values = square.clone().map(|a| square.clone().map(|b| cell(a, b).and_then(|(v, _)| mean(v))).collect());
+            let values =
+                square.clone().map(|a| square.clone().map(|b| cell(a, b).and_then(|(v, _)| mean(v.iter().copied()))).collect());
             let marks = square.clone().map(|a| square.clone().map(|b| cell(a, b).is_some_and(|(_, s)| *s)).collect());
-            Heatmap { title: attribute.clone(), labels: labels.clone(), values: values.collect(), marks: marks.collect() }
+            Heatmap {
+                title: attribute.clone(),
+                labels: labels.clone(),
+                values: values.collect(),
+                marks: marks.collect(),
+            }
         });
         Heatmaps {
-            title: format!("{}: overlap by pair of languages, step {}", results.model, last.map_or(String::new(), |s| s.to_string())),
+            title: format!(
+                "{}: overlap by pair of languages, step {}",
+                results.model,
+                last.map_or(String::new(), |s| s.to_string())
+            ),
             value_label: format!("share of the {k} best neurons in common"),
             panels: panels.collect(),
             triangle: Triangle::Lower,
@@ -235,7 +259,10 @@ mod pictures {
             xs.push(point.x);
             ys.push(point.y);
         }
-        let row = results.correlation.iter().find(|row| row.task == task && row.level == Level::Pair && row.measure == "overlap");
+        let row = results
+            .correlation
+            .iter()
+            .find(|row| row.task == task && row.level == Level::Pair && row.measure == "overlap");
         let note = row.map_or(String::new(), |row| {
             let r = row.pearson.map_or(String::new(), |r| format!(", r = {}", number(Some(r), 2)));
             let p = row.pearson_p.map_or(String::new(), |p| format!(", p = {}", p_value(Some(p))));
@@ -253,7 +280,7 @@ mod pictures {
     }
 
     fn least_squares(xs: &[f64], ys: &[f64]) -> Option<(f64, f64)> {
-        let (x, y) = (mean(xs)?, mean(ys)?);
+        let (x, y) = (mean(xs.iter().copied())?, mean(ys.iter().copied())?);
         let covariance: f64 = xs.iter().zip(ys).map(|(a, b)| (a - x) * (b - y)).sum();
         let variance: f64 = xs.iter().map(|a| (a - x) * (a - x)).sum();
         let slope = covariance / variance;

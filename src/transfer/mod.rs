@@ -1,1 +1,7 @@
-//! (to be written)
+//! Zero-shot cross-lingual transfer: how well a task learnt in one language does in another.
+
+mod scores;
+mod zero_shot;
+
+pub use scores::{MeanScores, TransferScore, TransferScores};
+pub use zero_shot::{zero_shot, ZeroShot};

@@ -145,8 +145,8 @@ pub(super) fn fit(params: &PoissonValidParams, records: ArrayView2<f32>, labels:
         let thresholds = thresholds(&probabilities(&relevances));
         let mut same = for_stopping;
         let value = batch_value(&words, held_out, &classifier, &thresholds, &mut same, &mut scratch);
-        let objective = value / (held_out.len() * params.samples) as f64
-            + params.entropy_weight * mask_entropy(&relevances);
+        let objective =
+            value / (held_out.len() * params.samples) as f64 + params.entropy_weight * mask_entropy(&relevances);
         if !objective.is_finite() {
             return Err(Error::Data(format!(
                 "training of the Poisson probe diverged in epoch {}: lower the learning rate or standardise",

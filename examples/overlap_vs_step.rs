@@ -1,0 +1,157 @@
+//! The main job: overlap against training step, from weights and treebanks to tables and plots.
+//!
+//! ```sh
+//! scripts/with-libtorch cargo run --release --example overlap_vs_step
+//! scripts/with-libtorch cargo run --release --example overlap_vs_step -- --series bloom-560m \
+//!     --treebank en=UD_English-EWT --treebank es=UD_Spanish-GSD --attribute POS,Number,Gender \
+//!     --site residual.12,residual.16 --k 50 --seed 0,1 --source en --transfer scores.csv --out out
+//! ```
+
+mod common;
+
+use anyhow::{bail, Result};
+use clap::Parser;
+use common::{fixture, start_log, Bar};
+use isogloss::activations::{Pooling, Tokenisation};
+use isogloss::bloom::Config;
+use isogloss::checkpoint::Series;
+use isogloss::probe::Method;
+use isogloss::study::{Dtype, Study};
+use isogloss::treebank::{Scheme, Source, SplitMethod};
+use isogloss::{files, Site};
+use std::path::PathBuf;
+
+/// Do languages come to share neurons as a model trains, and does sharing go with transfer?
+///
+/// Without options, the study in fixtures/study.toml; each option given replaces a setting of that study, or of the one
+/// named by --study.
+#[derive(Parser)]
+#[command(version)]
+struct Options {
+    /// A study described in TOML
+    #[arg(long, value_name = "FILE.toml")]
+    study: Option<PathBuf>,
+    /// Folder of checkpoints `global_stepN`, each in Hugging Face layout
+    #[arg(long, value_name = "DIR")]
+    series: Option<PathBuf>,
+    /// A language's treebank: CoNLL-U files, or a folder of them; once a language
+    #[arg(long = "treebank", value_name = "LANG=FILE[,FILE...]")]
+    treebanks: Vec<Source>,
+    /// What attributes words carry: `ud` or `unimorph`
+    #[arg(long)]
+    scheme: Option<Scheme>,
+    /// Attributes to probe for
+    #[arg(long = "attribute", value_name = "A,B", value_delimiter = ',')]
+    attributes: Vec<String>,
+    /// Where to read activations; with --series alone, the residual stream at half and at two thirds of the blocks
+    #[arg(long = "site", value_name = "S,S", value_delimiter = ',')]
+    sites: Vec<Site>,
+    /// The probe: `poisson` or `logistic`
+    #[arg(long)]
+    method: Option<Method>,
+    /// How many neurons to compare; correlations take the first
+    #[arg(long, value_name = "K[,K...]", value_delimiter = ',')]
+    k: Vec<usize>,
+    /// Seeds of splits and probes; two or more give a noise ceiling
+    #[arg(long = "seed", value_name = "N[,N...]", value_delimiter = ',')]
+    seeds: Vec<u64>,
+    /// The language that transfer starts from; `en` if there is one, else the first treebank's
+    #[arg(long, value_name = "LANG")]
+    source: Option<String>,
+    /// Transfer scores (`model,step,task,language,score`); without, zero-shot transfer of probes is measured
+    #[arg(long, value_name = "FILE.csv")]
+    transfer: Option<PathBuf>,
+    /// How words are split: `balanced` or `lemma-types`
+    #[arg(long)]
+    split: Option<SplitMethod>,
+    /// How subwords become words: `mean`, `first` or `last`
+    #[arg(long)]
+    pooling: Option<Pooling>,
+    /// How words become subwords: `word` or `sentence`
+    #[arg(long)]
+    tokenisation: Option<Tokenisation>,
+    /// Where the model computes: `cpu` or `cuda:N`
+    #[arg(long)]
+    device: Option<String>,
+    /// The type the model computes in: `f32`, `bf16` or `f16`
+    #[arg(long)]
+    dtype: Option<Dtype>,
+    /// Folder for tables, summary and plots
+    #[arg(long, value_name = "DIR", default_value = "isogloss-out")]
+    out: PathBuf,
+}
+
+impl Options {
+    fn study(self) -> Result<Study> {
+        let mut study = Study::read(self.study.unwrap_or_else(|| fixture("study.toml")))?;
+        if let Some(series) = self.series {
+            study.series = series;
+            study.transfer = None;
+            if self.sites.is_empty() {
+                study.sites = usual_sites(&study)?;
+            }
+        }
+        if let Some(first) = self.treebanks.first() {
+            study.transfer = None;
+            study.source = first.language.clone();
+            study.treebanks.clear();
+        }
+        for Source { language, files } in self.treebanks {
+            if language == "en" {
+                study.source = "en".into();
+            }
+            if study.treebanks.insert(language.clone(), files).is_some() {
+                bail!("--treebank {language}=... is given twice; give a language's files with one option, separated by commas");
+            }
+        }
+        if !self.attributes.is_empty() {
+            study.attributes = self.attributes;
+        }
+        if !self.sites.is_empty() {
+            study.sites = self.sites;
+        }
+        if !self.k.is_empty() {
+            study.k = self.k;
+        }
+        if !self.seeds.is_empty() {
+            study.seeds = self.seeds;
+        }
+        study.transfer = self.transfer.or(study.transfer);
+        study.scheme = self.scheme.unwrap_or(study.scheme);
+        study.method = self.method.unwrap_or(study.method);
+        study.source = self.source.unwrap_or(study.source);
+        study.split.method = self.split.unwrap_or(study.split.method);
+        study.pooling = self.pooling.unwrap_or(study.pooling);
+        study.tokenisation = self.tokenisation.unwrap_or(study.tokenisation);
+        study.device = self.device.unwrap_or(study.device);
+        study.dtype = self.dtype.unwrap_or(study.dtype);
+        Ok(study)
+    }
+}
+
+/// The study of Wang, Minervini and Ponti reads BLOOM's 24 blocks after 12 and 16.
+fn usual_sites(study: &Study) -> Result<Vec<Site>> {
+    let series = Series::open(&study.series)?;
+    let Some(first) = series.checkpoints().first() else { bail!("the series is empty") };
+    let blocks = Config::read(first.config())?.n_layer;
+    let mut sites = vec![Site::Residual(blocks.div_ceil(2)), Site::Residual((2 * blocks).div_ceil(3))];
+    sites.dedup();
+    Ok(sites)
+}
+
+fn main() -> Result<()> {
+    start_log();
+    let options = Options::parse();
+    let out = options.out.clone();
+    let study = options.study()?;
+    study.check()?;
+    files::writable_dir(&out)?;
+    let bar = Bar::new();
+    let results = study.run(&bar);
+    bar.finish();
+    let results = results?;
+    let written = results.write(&out)?;
+    println!("{}", results.text());
+    println!("{} files in {}; start with summary.md", written.len(), out.display());
+    Ok(())
+}
