@@ -89,7 +89,8 @@ fn a_crate_that_depends_on_this_one_runs() {
         }
     }
     let output = cargo.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    eprintln!("{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success());
 
     // The run path is in the binary: the environment need not know libtorch.
     let output = Command::new(profile.join("isogloss-downstream")).env_remove("LD_LIBRARY_PATH").output().unwrap();
