@@ -18,10 +18,12 @@
 //! ```
 
 use crate::{Error, Result};
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const COLUMNS: usize = 10;
 
@@ -60,7 +62,8 @@ pub struct Token {
     /// Column XPOS.
     pub xpos: Option<String>,
     /// Column FEATS, name and value, in the file's order; names keep their layer (`Number[psor]`), values their commas.
-    pub feats: Vec<(String, String)>,
+    /// Tokens with the same features share them.
+    pub feats: Arc<[(String, String)]>,
     /// Column HEAD: a word of the sentence, or 0 for the root.
     pub head: Option<u32>,
     /// Column DEPREL.
@@ -144,7 +147,13 @@ pub struct Reader<R> {
     line: usize,
     buffer: Vec<u8>,
     done: bool,
+    seen: Seen,
 }
+
+/// FEATS columns already parsed: a treebank has a few hundred, on a million lines.
+type Seen = HashMap<String, Arc<[(String, String)]>>;
+/// Bounds the memory that a file of ever new features takes.
+const MAX_SEEN: usize = 10_000;
 
 /// Opens a CoNLL-U file.
 ///
@@ -159,7 +168,7 @@ pub fn open(path: impl AsRef<Path>) -> Result<Reader<BufReader<File>>> {
 impl<R: BufRead> Reader<R> {
     /// Reads from `input`; `path` names it in errors.
     pub fn new(input: R, path: impl AsRef<Path>) -> Self {
-        Reader { input, path: path.as_ref().to_path_buf(), line: 0, buffer: Vec::new(), done: false }
+        Reader { input, path: path.as_ref().to_path_buf(), line: 0, buffer: Vec::new(), done: false, seen: Seen::new() }
     }
 
     /// Reads the next line into the buffer, without its end; `false` at the end of the file.
@@ -201,7 +210,7 @@ impl<R: BufRead> Reader<R> {
             if sentence.line == 0 {
                 sentence.line = self.line;
             }
-            if let Err(message) = add_line(&mut sentence, &mut order, &self.buffer, self.line) {
+            if let Err(message) = add_line(&mut sentence, &mut order, &self.buffer, self.line, &mut self.seen) {
                 let error = Error::line(&self.path, self.line, message);
                 while self.next_line()? && !self.buffer.is_empty() {}
                 return Err(error);
@@ -300,7 +309,13 @@ impl Order {
     }
 }
 
-fn add_line(sentence: &mut Sentence, order: &mut Order, bytes: &[u8], number: usize) -> Result<(), String> {
+fn add_line(
+    sentence: &mut Sentence,
+    order: &mut Order,
+    bytes: &[u8],
+    number: usize,
+    seen: &mut Seen,
+) -> Result<(), String> {
     let line = std::str::from_utf8(bytes).map_err(|error| {
         format!("invalid UTF-8 at byte {} of the line; convert the file to UTF-8", error.valid_up_to())
     })?;
@@ -317,7 +332,7 @@ fn add_line(sentence: &mut Sentence, order: &mut Order, bytes: &[u8], number: us
         sentence.comments.push(line.to_string());
         return Ok(());
     }
-    let token = parse_token(line)?;
+    let token = parse_token(line, seen)?;
     order.check(token.id, number)?;
     if let Some(head) = token.head.filter(|&head| order.highest_head.is_none_or(|(highest, _)| head > highest)) {
         order.highest_head = Some((head, number));
@@ -326,7 +341,7 @@ fn add_line(sentence: &mut Sentence, order: &mut Order, bytes: &[u8], number: us
     Ok(())
 }
 
-fn parse_token(line: &str) -> Result<Token, String> {
+fn parse_token(line: &str, seen: &mut Seen) -> Result<Token, String> {
     let mut columns = [""; COLUMNS];
     let mut count = 0;
     for column in line.split('\t') {
@@ -363,7 +378,7 @@ fn parse_token(line: &str) -> Result<Token, String> {
         lemma: if is_underscore_word { Some("_".to_string()) } else { optional(lemma) },
         upos: optional(upos),
         xpos: optional(xpos),
-        feats: parse_feats(feats)?,
+        feats: shared_feats(feats, seen)?,
         head: match head {
             "_" => None,
             _ => Some(number(head).ok_or_else(|| format!("head `{head}` should be a word's number, 0 or `_`"))?),
@@ -391,6 +406,18 @@ fn parse_id(text: &str) -> Option<TokenId> {
         return Some(TokenId::Empty(number(word)?, positive(empty)?));
     }
     positive(text).map(TokenId::Word)
+}
+
+fn shared_feats(text: &str, seen: &mut Seen) -> Result<Arc<[(String, String)]>, String> {
+    if let Some(feats) = seen.get(text) {
+        return Ok(feats.clone());
+    }
+    let feats: Arc<[(String, String)]> = parse_feats(text)?.into();
+    if seen.len() >= MAX_SEEN {
+        seen.clear();
+    }
+    seen.insert(text.to_string(), feats.clone());
+    Ok(feats)
 }
 
 fn parse_feats(text: &str) -> Result<Vec<(String, String)>, String> {

@@ -373,9 +373,8 @@ impl<'a> Balance<'a> {
         let mut order: Vec<usize> = (0..self.totals.len()).collect();
         order.sort_by_key(|&class| std::cmp::Reverse(self.totals[class]));
         for class in order {
-            let rescued = self.rescue(class, smallest_first) || self.rescue(class, best_fit);
-            if !rescued {
-                tracing::debug!("class {class} has too few words or lemmas for three parts");
+            if self.totals[class] >= PARTS * self.min && !self.stays(class) {
+                let _ = self.rescue(class, smallest_first) || self.rescue(class, best_fit) || self.redeal(class);
             }
         }
         self.parts
@@ -424,19 +423,11 @@ impl<'a> Balance<'a> {
     /// Moves types from train to dev and test, and between these, until the class has enough words in each part, no class
     /// being lost for it; leaves all as it was where that fails.
     fn rescue(&mut self, class: usize, choose: Choose) -> bool {
-        if self.stays(class) {
-            return true;
-        }
-        if self.totals[class] < PARTS * self.min {
-            return false;
-        }
         let before = (self.counts.clone(), self.parts.clone());
         let safe: Vec<usize> = (0..self.totals.len()).filter(|&other| self.stays(other)).collect();
         // Every move brings a type to the part that lacks most; parts never give what they need themselves.
         for _ in 0..self.types.len() {
-            let lacks = |part: usize| self.min.saturating_sub(self.counts[class][part]);
-            let part = (0..PARTS).rev().max_by_key(|&part| lacks(part)).unwrap_or(0);
-            let need = lacks(part);
+            let (part, need) = self.lacks_most(class);
             if need == 0 {
                 return true;
             }
@@ -455,6 +446,37 @@ impl<'a> Balance<'a> {
             }
             let Some(index) = choose(&candidates, need) else { break };
             self.take(index);
+            self.put(index, part);
+        }
+        if self.stays(class) {
+            return true;
+        }
+        (self.counts, self.parts) = before;
+        false
+    }
+
+    /// The part that lacks most words of a class (train where several do), and how many.
+    fn lacks_most(&self, class: usize) -> (usize, usize) {
+        let lacks = |part: usize| self.min.saturating_sub(self.counts[class][part]);
+        let part = (0..PARTS).rev().max_by_key(|&part| lacks(part)).unwrap_or(0);
+        (part, lacks(part))
+    }
+
+    /// Deals a class's types anew, the largest first, to the parts that lack most and then to train; types with words of
+    /// classes that are safe stay where they are. Leaves all as it was where that fails.
+    fn redeal(&mut self, class: usize) -> bool {
+        let before = (self.counts.clone(), self.parts.clone());
+        let safe: Vec<bool> = (0..self.totals.len()).map(|other| self.stays(other)).collect();
+        let is_free = |kind: &Type| kind.counts.iter().zip(&safe).all(|(&n, &safe)| n == 0 || !safe);
+        let mut free: Vec<usize> = (0..self.types.len())
+            .filter(|&index| self.types[index].counts[class] > 0 && is_free(&self.types[index]))
+            .collect();
+        free.sort_by_key(|&index| std::cmp::Reverse(self.types[index].counts[class]));
+        for &index in &free {
+            self.take(index);
+        }
+        for index in free {
+            let (part, _) = self.lacks_most(class);
             self.put(index, part);
         }
         if self.stays(class) {

@@ -347,7 +347,7 @@ impl<'a> Builder<'a> {
 /// Scheme `ud`: features of one value, and the part of speech.
 fn as_annotated(token: &Token) -> unimorph::Mapped {
     let mut mapped = unimorph::Mapped::default();
-    for (name, value) in &token.feats {
+    for (name, value) in token.feats.iter() {
         if value.contains(',') {
             mapped.unmapped.push(format!("{name}={value}"));
         } else {
