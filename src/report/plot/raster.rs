@@ -66,7 +66,7 @@ pub(super) fn png(picture: &Picture) -> Result<Vec<u8>> {
         match shape {
             Shape::Line { points, stroke } => canvas.stroke(points, stroke),
             Shape::Area { points, fill, stroke } => {
-                canvas.fill(&[points.clone()], *fill);
+                canvas.fill(std::slice::from_ref(points), *fill);
                 if let Some(stroke) = stroke {
                     let closed: Vec<Point> = points.iter().chain(points.first()).copied().collect();
                     canvas.stroke(&closed, stroke);
