@@ -144,7 +144,7 @@ impl StepAxis {
     }
 
     /// Ticks with their labels (empty where there is no room for one): the steps themselves if they are at most 12,
-    /// else 0, the decades and `final`.
+    /// else 0, the decades, the ends and `final`.
     pub fn ticks(&self, steps: &[Step], width: impl Fn(&str) -> f64) -> Vec<(f64, String)> {
         let numbered = || steps.iter().copied().filter(|s| matches!(s, Step::Number(n) if *n > 0));
         let mut shown: Vec<Step> = steps.to_vec();
@@ -154,9 +154,7 @@ impl StepAxis {
             let decades = (0..19).map(|p| Step::Number(10u64.pow(p)));
             let inside: Vec<Step> = decades.filter(|&d| least <= Some(d) && Some(d) <= most).collect();
             shown = steps.iter().copied().filter(|s| matches!(s, Step::Number(0) | Step::Final)).collect();
-            if inside.len() < 2 {
-                shown.extend(least.into_iter().chain(most));
-            }
+            shown.extend(least.into_iter().chain(most));
             shown.extend(inside);
             shown.sort();
             shown.dedup();
@@ -255,6 +253,6 @@ mod tests {
         let steps: Vec<Step> = (0..=20).map(|i| Step::Number(i * 1000)).collect();
         let axis = StepAxis::new(&steps, 0.0, 400.0);
         let labels: Vec<String> = axis.ticks(&steps, |l| 6.0 * l.len() as f64).into_iter().map(|t| t.1).collect();
-        assert_eq!(labels, ["0", "1k", "10k"]);
+        assert_eq!(labels, ["0", "1k", "10k", "20k"]);
     }
 }

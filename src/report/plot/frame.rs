@@ -15,7 +15,7 @@ pub(super) const PALETTE: [Color; 7] = [
     Color::new(0x44, 0x44, 0x44),
 ];
 
-/// Lines beyond the palette's length differ from its first ones in their dash.
+/// Four, where colours and markers are seven: 28 lines pass before one of the three pairs repeats.
 pub(super) const DASHES: [&[f64]; 4] = [&[], &[7.0, 3.0], &[2.0, 2.5], &[8.0, 3.0, 2.0, 3.0]];
 
 pub(super) const TITLE_SIZE: f64 = 13.0;
@@ -113,13 +113,12 @@ const SAMPLE: f64 = 30.0;
 impl Frame {
     /// Lays out everything but the data, the x ticks and the x axis line.
     pub fn new(words: &Words<'_>, y_axis: &Linear, legend: &[(&str, Look)]) -> Frame {
-        let room = WIDTH - 24.0;
-        let title = wrap(words.title, TITLE_SIZE, room);
-        let note = wrap(words.note, TICK_SIZE, room);
         let y_label = wrap(words.y_label, LABEL_SIZE, HEIGHT);
         let tick_width = y_axis.ticks.iter().map(|(_, label)| text_width(label, TICK_SIZE)).fold(0.0, f64::max);
         let left = 14.0 + 14.0 * y_label.len() as f64 + tick_width + 8.0;
         let right = WIDTH - 14.0;
+        let title = wrap(words.title, TITLE_SIZE, right - left);
+        let note = wrap(words.note, TICK_SIZE, right - left);
         let top = 14.0 + 17.0 * title.len() as f64 + 14.0 * note.len() as f64 + 4.0;
         let bottom = top + HEIGHT;
         let x_label = wrap(words.x_label, LABEL_SIZE, right - left);
@@ -198,13 +197,24 @@ impl Frame {
 
 type Entry<'a> = (Point, Vec<String>, &'a Look);
 
-/// Entries of equal width in rows from left to right; a long label takes several lines.
+/// One row where all entries fit; else entries of equal width in rows from left to right; a long label takes several lines.
 fn place_legend<'a>(legend: &'a [(&str, Look)], left: f64, right: f64, top: f64) -> (Vec<Entry<'a>>, f64) {
     let room = right - left;
     let lines: Vec<Vec<String>> =
         legend.iter().map(|(label, _)| wrap(label, TICK_SIZE, room - SAMPLE - 10.0)).collect();
-    let widest = lines.iter().flatten().map(|line| text_width(line, TICK_SIZE)).fold(0.0, f64::max);
-    let cell = widest + SAMPLE + 6.0 + 18.0;
+    let width =
+        |lines: &[String]| lines.iter().map(|line| text_width(line, TICK_SIZE)).fold(0.0, f64::max) + SAMPLE + 24.0;
+    if lines.iter().map(|lines| width(lines)).sum::<f64>() <= room + 18.0 {
+        let mut x = left;
+        let mut entries = Vec::new();
+        for (lines, (_, look)) in lines.into_iter().zip(legend) {
+            let step = width(&lines);
+            entries.push(((x, top + 4.0), lines, look));
+            x += step;
+        }
+        return (entries, 17.0);
+    }
+    let cell = lines.iter().map(|lines| width(lines)).fold(0.0, f64::max);
     let columns = ((room + 18.0) / cell).floor().max(1.0) as usize;
     // As few columns as the same number of rows allows, so that rows are evenly filled.
     let rows = legend.len().div_ceil(columns).max(1);

@@ -69,7 +69,7 @@ impl Plot for Heatmaps {
         // Names of columns stand upright where they are wider than a column.
         let turned = name_width > cell - 2.0;
         let name_height = if turned { name_width } else { NAME_SIZE };
-        let side = (cell * largest as f64).max(150.0);
+        let side = (cell * largest as f64).max(180.0);
         let columns = self.panels.len().clamp(1, PANELS_A_ROW);
         let panel_width = name_width + 6.0 + side;
         let panel_titles: Vec<Vec<String>> =
@@ -82,7 +82,7 @@ impl Plot for Heatmaps {
         let all_panels = columns as f64 * (panel_width + GAP) - GAP;
         let bar_left = left + all_panels + 24.0;
         let ticks_width = scale.ticks.iter().map(|(_, label)| text_width(label, TICK_SIZE)).fold(0.0, f64::max) + 10.0;
-        let bar_label = wrap(&self.value_label, LABEL_SIZE, side.max(150.0));
+        let bar_label = wrap(&self.value_label, LABEL_SIZE, side.min(300.0));
         let width = bar_left + 12.0 + 8.0 + ticks_width + 14.0 * bar_label.len() as f64 + 14.0;
         let title = wrap(&self.title, TITLE_SIZE, width - 2.0 * left);
         let top = 12.0 + 17.0 * title.len() as f64 + 4.0;
@@ -169,7 +169,7 @@ impl Heatmaps {
         let cell = place.cell;
         let count = panel.labels.len();
         if count == 0 {
-            picture.text((place.x + 75.0, place.y + 75.0), "no data", LABEL_SIZE, Anchor::Middle, GREY);
+            picture.text((place.x + 90.0, place.y + 90.0), "no data", LABEL_SIZE, Anchor::Middle, GREY);
         }
         for (row, column, value) in self.cells(panel) {
             let (x, y) = (place.x + cell * column as f64, place.y + cell * row as f64);
@@ -196,9 +196,18 @@ impl Heatmaps {
                 Some(_) => {}
             }
         }
+        // A triangle without its diagonal has nothing in its first row and its last column.
+        let row_drawn = |i: usize| self.triangle == Triangle::Full || self.cells(panel).any(|(row, _, _)| row == i);
+        let column_drawn =
+            |i: usize| self.triangle == Triangle::Full || self.cells(panel).any(|(_, column, _)| column == i);
         for (i, name) in panel.labels.iter().enumerate() {
             let middle = cell * (i as f64 + 0.5);
-            picture.text((place.x - 5.0, place.y + middle + 3.2), name, NAME_SIZE, Anchor::End, BLACK);
+            if row_drawn(i) {
+                picture.text((place.x - 5.0, place.y + middle + 3.2), name, NAME_SIZE, Anchor::End, BLACK);
+            }
+            if !column_drawn(i) {
+                continue;
+            }
             let below = place.y + cell * count as f64;
             if place.turned {
                 picture.turned_text((place.x + middle + 3.2, below + 5.0), name, NAME_SIZE, Anchor::End, BLACK);

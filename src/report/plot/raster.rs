@@ -66,7 +66,7 @@ pub(super) fn png(picture: &Picture) -> Result<Vec<u8>> {
         match shape {
             Shape::Line { points, stroke } => canvas.stroke(points, stroke),
             Shape::Area { points, fill, stroke } => {
-                canvas.fill(&[points.clone()], *fill);
+                canvas.fill(std::slice::from_ref(points), *fill);
                 if let Some(stroke) = stroke {
                     let closed: Vec<Point> = points.iter().chain(points.first()).copied().collect();
                     canvas.stroke(&closed, stroke);
@@ -197,6 +197,9 @@ impl Canvas {
         let mut encoder = png::Encoder::new(&mut file, self.width as u32, self.height as u32);
         encoder.set_color(png::ColorType::Rgb);
         encoder.set_depth(png::BitDepth::Eight);
+        // Flat colours compress best as they are.
+        encoder.set_filter(png::FilterType::NoFilter);
+        encoder.set_compression(png::Compression::Best);
         let mut writer = encoder.write_header().map_err(failed)?;
         writer.write_image_data(&bytes).map_err(failed)?;
         writer.finish().map_err(failed)?;

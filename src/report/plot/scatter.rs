@@ -51,8 +51,8 @@ impl Plot for Scatter {
         let y_axis = Linear::around(points().map(|p| p.1), false);
         let looks: Vec<Look> = (0..self.groups.len())
             .map(|i| {
-                let marker = cyclic(&MARKERS, i, Marker::Circle);
-                Look { color: cyclic(&PALETTE, i, BLACK), stroke: None, marker: Some((marker, i < MARKERS.len())) }
+                let marker = cyclic(&MARKERS, i + i / PALETTE.len(), Marker::Circle);
+                Look { color: cyclic(&PALETTE, i, BLACK), stroke: None, marker: Some((marker, true)) }
             })
             .collect();
         let fitted = Stroke { color: BLACK, width: 1.3, dash: &[6.0, 3.0] };
@@ -68,7 +68,8 @@ impl Plot for Scatter {
         }
         let words = Words { title: &self.title, note: &self.note, x_label: &self.x_label, y_label: &self.y_label };
         let mut frame = Frame::new(&words, &y_axis, &legend);
-        let (left, width) = (frame.left, frame.right - frame.left);
+        // Points at the ends of the axis keep clear of the frame.
+        let (left, width) = (frame.left + INSET, frame.right - frame.left - 2.0 * INSET);
         let ticks: Vec<(f64, String)> =
             x_axis.ticks.iter().map(|(value, label)| (left + width * x_axis.share(*value), label.clone())).collect();
         frame.x_axis(&[], &ticks);
@@ -78,15 +79,16 @@ impl Plot for Scatter {
         }
         let place = |frame: &Frame, x: f64, y: f64| -> Point { (left + width * x_axis.share(x), frame.y(&y_axis, y)) };
 
+        let mut taken: Vec<Box4> = Vec::new();
         if let Some(line) = self.line {
             let range = |(low, high): (f64, f64), x: f64| (low.min(x), high.max(x));
             let reach = points().map(|p| p.0).fold((f64::INFINITY, f64::NEG_INFINITY), range);
             if let Some([a, b]) = clipped(line, reach, (y_axis.low, y_axis.high)) {
                 let ends = [place(&frame, a.0, a.1), place(&frame, b.0, b.1)];
+                taken.extend(along(ends));
                 frame.picture.line(&ends, fitted);
             }
         }
-        let mut taken: Vec<Box4> = Vec::new();
         for (group, look) in self.groups.iter().zip(&looks) {
             for (x, y, _) in &group.points {
                 let at = place(&frame, *x, *y);
@@ -111,9 +113,19 @@ impl Plot for Scatter {
 }
 
 const LABEL: f64 = 8.0;
+const INSET: f64 = 12.0;
 
 /// Left, top, right, bottom.
 type Box4 = (f64, f64, f64, f64);
+
+/// Boxes along a line, for labels to avoid.
+fn along([a, b]: [Point; 2]) -> impl Iterator<Item = Box4> {
+    (0..=100).map(move |i| {
+        let t = f64::from(i) / 100.0;
+        let (x, y) = (a.0 + (b.0 - a.0) * t, a.1 + (b.1 - a.1) * t);
+        (x - 2.0, y - 2.0, x + 2.0, y + 2.0)
+    })
+}
 
 /// Text needs more contrast than a marker does.
 fn darker(look: &Look) -> super::picture::Color {

@@ -37,7 +37,7 @@ pub struct StepLine {
 /// Values against the training step, on a logarithmic axis.
 ///
 /// Step 0 and the released model (`final`) have no place on a logarithmic axis: they stand apart, behind a break that two
-/// slashes mark, and lines cross it faintly. A line is interrupted where it lacks a step that another line has.
+/// slashes mark, and measured lines cross it faintly. A line is interrupted where it lacks a step that another line has.
 /// The y axis holds zero.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepPlot {
@@ -76,16 +76,17 @@ impl Plot for StepPlot {
         }
 
         let runs: Vec<Vec<Vec<(Step, Value)>>> = lines.iter().map(|line| runs(line, &steps)).collect();
-        // Bands below every line, references below what was measured.
+        // Bands below every line, what was measured above all.
         for (line, look) in runs.iter().zip(&looks) {
             for run in line {
                 draw_band(&mut frame, &x_axis, &y_axis, run, look);
             }
         }
-        let is_reference = |style| matches!(style, LineStyle::Chance | LineStyle::Ceiling);
-        for references in [true, false] {
+        let layers: [&[LineStyle]; 3] =
+            [&[LineStyle::Chance, LineStyle::Ceiling], &[LineStyle::Secondary], &[LineStyle::Measured]];
+        for layer in layers {
             for ((line, look), source) in runs.iter().zip(&looks).zip(&self.lines) {
-                if is_reference(source.style) == references {
+                if layer.contains(&source.style) {
                     for run in line {
                         draw_run(&mut frame, &x_axis, &y_axis, run, look);
                     }
@@ -145,8 +146,8 @@ fn looks(lines: &[StepLine]) -> Vec<Look> {
             LineStyle::Measured | LineStyle::Secondary => {
                 let main = line.style == LineStyle::Measured;
                 let color = cyclic(&PALETTE, next, BLACK);
-                let dash = cyclic(&DASHES, next + next / PALETTE.len(), &[]);
-                let marker = cyclic(&MARKERS, next, Marker::Circle);
+                let dash = cyclic(&DASHES, next, &[]);
+                let marker = cyclic(&MARKERS, next + next / PALETTE.len(), Marker::Circle);
                 next += 1;
                 let width = if main { 1.8 } else { 1.0 };
                 Look { color, stroke: Some(Stroke { color, width, dash }), marker: Some((marker, main)) }
@@ -198,39 +199,40 @@ fn draw_band(frame: &mut Frame, x_axis: &StepAxis, y_axis: &Linear, run: &[(Step
 fn draw_run(frame: &mut Frame, x_axis: &StepAxis, y_axis: &Linear, run: &[(Step, Value)], look: &Look) {
     let points: Vec<(Step, Point)> =
         run.iter().map(|(step, v)| (*step, (x_axis.place(*step), frame.y(y_axis, v.value)))).collect();
-    if let Some(stroke) = &look.stroke {
-        let mut stretch: Vec<Point> = Vec::new();
-        for (&(step, at), next) in points.iter().zip(points.iter().skip(1).map(Some).chain([None])) {
-            stretch.push(at);
-            let Some(&(next_step, next_at)) = next else { continue };
-            if x_axis.broken_between(step, next_step) {
-                if stretch.len() > 1 {
-                    frame.picture.line(&stretch, stroke.clone());
-                }
-                stretch.clear();
-                let faint = Stroke { color: stroke.color.alpha(0.4), ..stroke.clone() };
-                frame.picture.line(&[at, next_at], faint);
-            }
+    match (&look.stroke, points.as_slice()) {
+        // A reference has no markers: alone, its point would not be seen.
+        (Some(stroke), [(_, (x, y))]) if look.marker.is_none() => {
+            frame.picture.line(&[(x - 10.0, *y), (x + 10.0, *y)], stroke.clone());
         }
-        if stretch.len() > 1 {
-            frame.picture.line(&stretch, stroke.clone());
+        // And it is a level, which a break does not concern.
+        (Some(stroke), _) if look.marker.is_none() => {
+            let level: Vec<Point> = points.iter().map(|(_, at)| *at).collect();
+            frame.picture.line(&level, stroke.clone());
         }
-        // Without markers a point alone, or behind a break, would not be seen.
-        if look.marker.is_none() {
-            for (i, &(step, (x, y))) in points.iter().enumerate() {
-                let joined = |other: Option<&(Step, Point)>| {
-                    other.is_some_and(|&(o, _)| !x_axis.broken_between(o.min(step), o.max(step)))
-                };
-                let before = i.checked_sub(1).and_then(|i| points.get(i));
-                if !joined(before) && !joined(points.get(i + 1)) {
-                    frame.picture.line(&[(x - 10.0, y), (x + 10.0, y)], stroke.clone());
-                }
-            }
-        }
+        (Some(stroke), _) => draw_stretches(frame, x_axis, &points, stroke),
+        (None, _) => {}
     }
     if let Some((marker, filled)) = look.marker {
         for (_, at) in points {
             draw_marker(&mut frame.picture, at, marker, filled, look.color);
+        }
+    }
+}
+
+/// The line from point to point, faint across a break.
+fn draw_stretches(frame: &mut Frame, x_axis: &StepAxis, points: &[(Step, Point)], stroke: &Stroke) {
+    let mut stretch: Vec<Point> = Vec::new();
+    for (&(step, at), next) in points.iter().zip(points.iter().skip(1).map(Some).chain([None])) {
+        stretch.push(at);
+        let crossing = next.filter(|(next, _)| x_axis.broken_between(step, *next));
+        if next.is_none() || crossing.is_some() {
+            if stretch.len() > 1 {
+                frame.picture.line(&stretch, stroke.clone());
+            }
+            stretch.clear();
+        }
+        if let Some(&(_, next_at)) = crossing {
+            frame.picture.line(&[at, next_at], Stroke { color: stroke.color.alpha(0.4), ..stroke.clone() });
         }
     }
 }
