@@ -1,0 +1,176 @@
+use super::*;
+use crate::overlap::MEAN;
+use crate::transfer::TransferScore;
+use crate::Site;
+
+fn step_overlap(step: Step, site: &str, attribute: &str, overlap: f64) -> StepOverlap {
+    StepOverlap {
+        model: "m".into(),
+        step,
+        site: site.into(),
+        attribute: attribute.into(),
+        k: 5,
+        pairs: 3,
+        overlap,
+        expected: Some(0.1),
+        excess: Some((overlap - 0.1) / 0.9),
+        ceiling: None,
+    }
+}
+
+fn pair(step: Step, site: usize, attribute: &str, languages: (&str, &str), seed: u64, overlap: f64) -> PairOverlap {
+    PairOverlap {
+        model: "m".into(),
+        step,
+        site: Site::Residual(site),
+        attribute: attribute.into(),
+        language_a: languages.0.into(),
+        language_b: languages.1.into(),
+        k: 5,
+        seed,
+        neurons: None,
+        shared: 0,
+        overlap,
+        expected: None,
+        excess: None,
+        p_value: None,
+        p_holm: None,
+        p_bh: None,
+    }
+}
+
+fn score(step: Step, task: &str, language: &str, score: f64) -> TransferScore {
+    TransferScore { model: "m".into(), step, task: task.into(), language: language.into(), score, seed: None }
+}
+
+/// Steps 1 to 4 and the released model, tasks `xnli` and `tagging` in `de`, `en` (the source) and `es`.
+fn tables() -> (Vec<StepOverlap>, Vec<PairOverlap>, TransferScores) {
+    let (mut steps, mut pairs, mut scores) = (Vec::new(), Vec::new(), Vec::new());
+    for (i, step) in [1, 2, 3, 4].map(Step::Number).into_iter().chain([Step::Final]).enumerate() {
+        let i = i as f64;
+        steps.push(step_overlap(step, MEAN, MEAN, 0.1 * i));
+        steps.push(step_overlap(step, MEAN, "POS", 0.9));
+        steps.push(step_overlap(step, "residual.3", MEAN, 0.9));
+        for (languages, base) in [(("de", "en"), 0.0), (("en", "es"), 0.3)] {
+            for (site, seed, shift) in [(3, 0, -0.02), (3, 1, 0.02), (12, 0, 0.01), (12, 1, 0.03)] {
+                pairs.push(pair(step, site, "POS", languages, seed, base + 0.1 * i + shift));
+                pairs.push(pair(step, site, "Case", languages, seed, 0.5));
+            }
+        }
+        pairs.push(pair(step, 3, "POS", ("de", "es"), 0, 0.7));
+        for task in ["tagging", "xnli"] {
+            scores.push(score(step, task, "de", 0.2 + 0.01 * i * i));
+            scores.push(score(step, task, "en", 0.9 - 0.01 * i));
+            scores.push(score(step, task, "es", 0.3 + 0.02 * i));
+        }
+    }
+    (steps, pairs, TransferScores::new(scores).unwrap())
+}
+
+#[test]
+fn points_are_what_the_study_took() {
+    let (steps, pairs, scores) = tables();
+    let points = points(&steps, &pairs, &scores, "en", 5);
+    let count = |task: &str, level, measure: &str| {
+        points.iter().filter(|p| p.task == task && p.level == level && p.measure == measure).count()
+    };
+    assert_eq!(count("xnli", Level::Average, "overlap"), 4, "a step a point, without the released model");
+    assert_eq!(count("tagging", Level::Average, "excess"), 4);
+    assert_eq!(count("xnli", Level::Pair, "overlap"), 8, "two languages, without the released model");
+    assert_eq!(count("tagging", Level::Pair, "overlap"), 10, "two languages, with the released model");
+    assert_eq!(count("tagging", Level::Pair, "excess"), 0, "chance is not known of the pairs");
+
+    let average =
+        points.iter().find(|p| p.level == Level::Average && p.measure == "overlap" && p.step == Step::Number(3));
+    let average = average.unwrap();
+    assert_eq!((average.x, average.attribute.as_str()), (0.2, MEAN));
+    assert!((average.y - (0.24 + 0.88 + 0.34) / 3.0).abs() < 1e-15, "the source language is in the mean");
+
+    let pair = points.iter().find(|p| {
+        p.level == Level::Pair && p.step == Step::Final && p.language.as_deref() == Some("es") && p.task == "tagging"
+    });
+    let pair = pair.unwrap();
+    assert_eq!(pair.attribute, "POS");
+    assert!((pair.x - 0.71).abs() < 1e-12 && (pair.y - 0.38).abs() < 1e-12, "mean of sites and seeds: {pair:?}");
+    assert!(points.iter().all(|p| p.language.as_deref() != Some("en")));
+}
+
+#[test]
+fn without_part_of_speech_a_pair_takes_the_mean_over_attributes() {
+    let pairs = [
+        pair(Step::Number(1), 3, "Case", ("de", "en"), 0, 0.2),
+        pair(Step::Number(1), 3, "Tense", ("de", "en"), 0, 0.6),
+        pair(Step::Number(1), 12, "Tense", ("de", "en"), 0, 0.8),
+    ];
+    let scores = TransferScores::new(vec![score(Step::Number(1), "x", "de", 0.5)]).unwrap();
+    let points = points(&[], &pairs, &scores, "en", 5);
+    assert_eq!(points.len(), 1);
+    assert_eq!(points[0].attribute, MEAN);
+    assert!((points[0].x - (0.2 + 0.7) / 2.0).abs() < 1e-15);
+}
+
+#[test]
+fn rows_follow_from_points() {
+    let (steps, pairs, scores) = tables();
+    let (rows, influence) = correlate(&steps, &pairs, &scores, "en", 5);
+    let names: Vec<_> =
+        rows.iter().map(|r| (r.task.as_str(), r.level, r.measure.as_str(), r.attribute.as_str(), r.n)).collect();
+    assert_eq!(
+        names,
+        [
+            ("tagging", Level::Average, "excess", "mean", 4),
+            ("tagging", Level::Average, "overlap", "mean", 4),
+            ("tagging", Level::Pair, "overlap", "POS", 10),
+            ("xnli", Level::Average, "excess", "mean", 4),
+            ("xnli", Level::Average, "overlap", "mean", 4),
+            ("xnli", Level::Pair, "overlap", "POS", 8),
+        ]
+    );
+    // x = [0, .1, .2, .3]; y = [(1.4 + .01 * i * i + .01 * i) / 3 for i in range(4)]; scipy.stats.pearsonr(x, y)
+    let row = &rows[1];
+    assert!((row.pearson.unwrap() - 0.9759000729485331).abs() < 1e-12, "{row:?}");
+    assert!((row.pearson_p.unwrap() - 0.024099927051466796).abs() < 1e-12);
+    assert_eq!((row.spearman, row.spearman_p), (Some(1.0), Some(0.0)));
+    assert!(row.ci_low < row.pearson && row.pearson < row.ci_high && row.ci_method.as_deref() == Some(CI_METHOD));
+    // Excess is overlap on another scale.
+    assert!((rows[0].pearson.unwrap() - row.pearson.unwrap()).abs() < 1e-12);
+
+    let left: Vec<_> = influence.iter().filter(|r| r.task == "tagging" && r.level == Level::Pair).collect();
+    assert_eq!(left.len(), 5, "the released model too");
+    assert!(left.iter().all(|r| r.n == 8) && left[4].left_out == Step::Final);
+    let rest = points(&steps, &pairs, &scores, "en", 5);
+    let rest: Vec<Point> = rest.into_iter().filter(|p| p.step != Step::Number(2)).collect();
+    let without =
+        correlate_points(&rest).0.into_iter().find(|r| r.task == "tagging" && r.level == Level::Pair).unwrap();
+    assert_eq!((left[1].left_out, left[1].pearson), (Step::Number(2), without.pearson));
+}
+
+#[test]
+fn what_does_not_exist_is_empty() {
+    let (steps, pairs, _) = tables();
+    let scores: Vec<_> = [1, 2, 3].map(|n| score(Step::Number(n), "x", "es", 0.5)).into();
+    let (rows, influence) = correlate(&steps, &pairs, &TransferScores::new(scores).unwrap(), "en", 5);
+    for row in &rows {
+        assert_eq!((row.n, row.pearson, row.spearman_p, row.ci_low, &row.ci_method), (3, None, None, None, &None));
+    }
+    assert!(influence.iter().all(|row| row.n == 2 && row.pearson.is_none() && row.spearman.is_none()));
+    let nothing = correlate(&steps, &pairs, &TransferScores::default(), "en", 5);
+    assert_eq!(nothing, (Vec::new(), Vec::new()));
+    assert_eq!(correlate(&steps, &pairs, &tables().2, "en", 6).0, [], "no overlap at this k");
+}
+
+#[test]
+fn columns_are_in_the_tables_order() {
+    fn header<T: Serialize>(row: &T) -> String {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.serialize(row).unwrap();
+        String::from_utf8(writer.into_inner().unwrap()).unwrap().lines().next().unwrap().to_owned()
+    }
+    let (steps, pairs, scores) = tables();
+    let (rows, influence) = correlate(&steps, &pairs, &scores, "en", 5);
+    assert_eq!(
+        header(&rows[0]),
+        "model,task,level,measure,attribute,n,pearson,pearson_p,spearman,spearman_p,ci_low,ci_high,ci_method"
+    );
+    assert_eq!(header(&influence[0]), "model,task,level,measure,left_out,n,pearson,spearman");
+}
