@@ -1,6 +1,6 @@
 use super::{PAIR_ATTRIBUTE, WITHOUT_FINAL};
 use crate::checkpoint::Step;
-use crate::overlap::{PairOverlap, StepOverlap, MEAN};
+use crate::overlap::{excess, PairOverlap, StepOverlap, MEAN};
 use crate::stats::mean;
 use crate::transfer::{MeanScores, TransferScores};
 use serde::{Deserialize, Serialize};
@@ -143,10 +143,8 @@ fn pair_points(pairs: &[PairOverlap], scores: &MeanScores, source: &str, k: usiz
         for ((step, language), rows) in cells {
             let rows: Vec<&PairOverlap> =
                 rows.into_iter().filter(|row| !has_pos || row.attribute == PAIR_ATTRIBUTE).collect();
-            let measures = [
-                ("overlap", mean_of_means(&rows, |row| Some(row.overlap))),
-                ("excess", mean_of_means(&rows, |row| row.excess)),
-            ];
+            let overlap = mean_of_means(&rows, |row| Some(row.overlap));
+            let measures = [("overlap", overlap), ("excess", mean_excess(&rows, overlap))];
             let of_cell = scores
                 .iter()
                 .filter(|((scored, at, _, in_language), _)| scored == model && *at == step && in_language == language);
@@ -181,4 +179,14 @@ fn mean_of_means(rows: &[&PairOverlap], value: impl Fn(&PairOverlap) -> Option<f
         attributes.entry(&row.attribute).or_default().entry(row.site).or_default().push(value(row)?);
     }
     mean(attributes.values().filter_map(|sites| mean(sites.values().filter_map(|seeds| mean(seeds.iter().copied())))))
+}
+
+/// The mean excess. Where chance is the same of all rows it follows from the mean overlap, so that points which tie in
+/// overlap tie in excess too and rounding does not rank them.
+fn mean_excess(rows: &[&PairOverlap], overlap: Option<f64>) -> Option<f64> {
+    let chance = rows.first()?.expected;
+    if rows.iter().all(|row| row.expected == chance) {
+        return excess(overlap?, chance?);
+    }
+    mean_of_means(rows, |row| row.excess)
 }

@@ -6,7 +6,7 @@
 //! (arXiv 2205.02023) estimate that by a million permutations, here it is exact. The same language under two seeds says
 //! how much a ranking agrees with itself: the ceiling that an overlap is read against.
 //!
-//! Three tables follow from rankings: [`pairs`] (a row a pair of languages), [`ceiling`] (a row a language) and
+//! Three tables follow from rankings: [`pairs()`] (a row a pair of languages), [`ceiling()`] (a row a language) and
 //! [`by_step`] (their means over pairs, attributes and sites).
 //!
 //! # Examples

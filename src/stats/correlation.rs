@@ -73,10 +73,10 @@ pub fn spearman(x: &[f64], y: &[f64]) -> Result<Correlation, Undefined> {
 /// # Ok::<(), isogloss::stats::Undefined>(())
 /// ```
 pub fn fisher_interval(r: f64, n: usize, level: f64) -> Result<(f64, f64), Undefined> {
-    if !(r.abs() <= 1.0) {
+    if !(-1.0..=1.0).contains(&r) {
         return Err(Undefined::Parameter { name: "r", expected: "from -1 to 1", value: r });
     }
-    if !(level > 0.0 && level < 1.0) {
+    if level.is_nan() || level <= 0.0 || level >= 1.0 {
         return Err(Undefined::Parameter { name: "level", expected: "between 0 and 1, both excluded", value: level });
     }
     if n < 4 {
