@@ -317,13 +317,7 @@ impl Generator {
     /// Draws masks for one word: `masks[tile * samples + sample]` has 0xff with probability
     /// `(threshold + 32768) / 65536`; tiles of eight neurons, thresholds for two tiles a piece.
     #[inline(always)]
-    pub(crate) fn draw<L: Lanes>(
-        &mut self,
-        lanes: L,
-        thresholds: &[[i16; 16]],
-        samples: usize,
-        masks: &mut [[u8; 8]],
-    ) {
+    pub(crate) fn draw<L: Lanes>(&mut self, lanes: L, thresholds: &[[i16; 16]], samples: usize, masks: &mut [[u8; 8]]) {
         let [a, b, c, d] = &self.0;
         let (mut s0, mut s1, mut s2, mut s3) = (lanes.load_u(a), lanes.load_u(b), lanes.load_u(c), lanes.load_u(d));
         for (thresholds, masks) in thresholds.iter().zip(masks.chunks_exact_mut(2 * samples)) {

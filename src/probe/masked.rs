@@ -30,16 +30,6 @@ impl Words {
         }
         Words { tiles, classes, x, labels }
     }
-
-    /// Tiles a word.
-    pub(super) fn tiles(&self) -> usize {
-        self.tiles
-    }
-
-    /// Classes.
-    pub(super) fn classes(&self) -> usize {
-        self.classes
-    }
 }
 
 /// The tiles of eight, an even number, that hold `n_neurons`.
