@@ -150,7 +150,7 @@ pub(crate) fn check_records(records: ArrayView2<f32>, n_neurons: usize) -> Resul
     for (word, row) in records.outer_iter().enumerate() {
         // A sum is finite only if all its terms are; f64 cannot overflow on f32.
         if !row.iter().map(|&x| f64::from(x)).sum::<f64>().is_finite() {
-            for (neuron, x) in row.iter().enumerate().filter(|(_, x)| !x.is_finite()) {
+            if let Some((neuron, x)) = row.iter().enumerate().find(|(_, x)| !x.is_finite()) {
                 return Err(Error::Data(format!(
                     "word {word}, neuron {neuron}: the activation is {x}; drop such words"
                 )));

@@ -34,7 +34,7 @@ pub(in crate::probe) fn count_classes(
     labels: &[usize],
     n_classes: Option<usize>,
 ) -> Result<usize> {
-    let n_classes = n_classes.unwrap_or_else(|| labels.iter().max().map_or(0, |max| max + 1));
+    let n_classes = n_classes.unwrap_or_else(|| labels.iter().max().map_or(0, |max| max.saturating_add(1)));
     check_labels(records.nrows(), labels, n_classes)?;
     if n_classes > MAX_CLASSES {
         return Err(Error::Data(format!("{n_classes} classes are more than a probe takes ({MAX_CLASSES})")));
