@@ -43,7 +43,7 @@ pub(crate) use evaluation::{check_labels, entropy, normalised};
 pub use linear::{LinearProbe, Standardisation};
 pub use logistic::{Logistic, LogisticParams, LogisticProbe, LogisticValidParams};
 pub use method::{Fitted, Method};
-pub use poisson::{Poisson, PoissonParams, PoissonProbe, PoissonValidParams};
+pub use poisson::{Poisson, PoissonParams, PoissonProbe, PoissonValidParams, Training};
 
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView2};
