@@ -21,8 +21,8 @@ pub(crate) trait Lanes: Copy {
     fn max(self, a: Self::F, b: Self::F) -> Self::F;
     /// `a` where the mask is all ones, 0 where it is 0.
     fn keep(self, a: Self::F, mask: Self::U) -> Self::F;
-    fn to_bits(self, a: Self::F) -> Self::U;
-    fn from_bits(self, a: Self::U) -> Self::F;
+    fn bits_of(self, a: Self::F) -> Self::U;
+    fn floats_of(self, a: Self::U) -> Self::F;
 
     fn splat_u(self, value: u32) -> Self::U;
     fn load_u(self, from: &[u32; 8]) -> Self::U;
@@ -59,8 +59,8 @@ pub(crate) trait Lanes: Copy {
         for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
             p = self.add(self.mul(p, r), self.splat(c));
         }
-        let exponent = self.add_u(self.to_bits(shifted), self.splat_u(127u32.wrapping_sub(0x4b40_0000)));
-        self.mul(p, self.from_bits(self.shl::<23>(exponent)))
+        let exponent = self.add_u(self.bits_of(shifted), self.splat_u(127u32.wrapping_sub(0x4b40_0000)));
+        self.mul(p, self.floats_of(self.shl::<23>(exponent)))
     }
 }
 
@@ -115,11 +115,11 @@ impl Lanes for Portable {
         each!(i => f32::from_bits(a[i].to_bits() & mask[i]))
     }
     #[inline(always)]
-    fn to_bits(self, a: Self::F) -> Self::U {
+    fn bits_of(self, a: Self::F) -> Self::U {
         each!(i => a[i].to_bits())
     }
     #[inline(always)]
-    fn from_bits(self, a: Self::U) -> Self::F {
+    fn floats_of(self, a: Self::U) -> Self::F {
         each!(i => f32::from_bits(a[i]))
     }
     #[inline(always)]
@@ -219,11 +219,11 @@ impl Lanes for Avx2 {
         unsafe { std::arch::x86_64::_mm256_and_ps(a, std::arch::x86_64::_mm256_castsi256_ps(mask)) }
     }
     #[inline(always)]
-    fn to_bits(self, a: Self::F) -> Self::U {
+    fn bits_of(self, a: Self::F) -> Self::U {
         unsafe { std::arch::x86_64::_mm256_castps_si256(a) }
     }
     #[inline(always)]
-    fn from_bits(self, a: Self::U) -> Self::F {
+    fn floats_of(self, a: Self::U) -> Self::F {
         unsafe { std::arch::x86_64::_mm256_castsi256_ps(a) }
     }
     #[inline(always)]

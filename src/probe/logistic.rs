@@ -189,3 +189,49 @@ impl Probe for LogisticProbe {
         self.classifier.scorer(records, labels)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_abs_diff_eq;
+    use ndarray::array;
+
+    fn data() -> (Array2<f32>, Vec<usize>) {
+        let x = Array2::from_shape_fn((60, 3), |(i, d)| {
+            (((i * 7 + d * 13) % 11) as f64 / 11.0 + if (i + d) % 3 == 0 { 0.8 } else { 0.0 }) as f32
+        });
+        (x, (0..60).map(|i| i % 3).collect())
+    }
+
+    // x = np.array([[((i*7+d*13)%11)/11 + (0.8 if (i+d)%3==0 else 0.) for d in range(3)] for i in range(60)])
+    // x = x.astype(np.float32).astype(np.float64); x = (x - x.mean(0)) / x.std(0); y = np.arange(60) % 3
+    // m = sklearn.linear_model.LogisticRegression(C=0.5, tol=1e-10, max_iter=10000).fit(x, y)
+    // m.coef_, m.intercept_ - m.intercept_.mean()
+    #[test]
+    fn coefficients_agree_with_scikit_learn() {
+        let (x, labels) = data();
+        let params = Logistic::params().l2(2.0).gradient_tolerance(1e-6).check().unwrap();
+        let probe = params.fit_view(x.view(), &labels).unwrap();
+        let expected = array![
+            [1.3242397f32, -0.536135, -0.3770827],
+            [-0.5667585, -0.5977074, 1.2390211],
+            [-0.7574812, 1.1338424, -0.8619384]
+        ];
+        assert_abs_diff_eq!(probe.classifier().weights().to_owned(), expected, epsilon = 1e-4);
+        let bias = probe.classifier().bias().to_owned();
+        let centred = &bias - bias.mean().unwrap();
+        assert_abs_diff_eq!(centred, array![-0.072978f32, 0.0662678, 0.0067102], epsilon = 1e-4);
+    }
+
+    #[test]
+    fn bad_data_and_parameters_are_named() {
+        let (mut x, labels) = data();
+        let params = Logistic::params().n_classes(4).check().unwrap();
+        assert!(params.fit_view(x.view(), &labels).unwrap_err().to_string().contains("class 3 of 4 has no words"));
+        x[[5, 1]] = f32::NAN;
+        let error = Logistic::params().check().unwrap().fit_view(x.view(), &labels).unwrap_err().to_string();
+        assert!(error.contains("word 5, neuron 1"), "{error}");
+        let error = Logistic::params().l2(0.0).check().unwrap_err().to_string();
+        assert_eq!(error, "l2 should be in (0, inf), but is 0");
+    }
+}

@@ -30,16 +30,6 @@ impl Words {
         }
         Words { tiles, classes, x, labels }
     }
-
-    /// Tiles a word.
-    pub(super) fn tiles(&self) -> usize {
-        self.tiles
-    }
-
-    /// Classes.
-    pub(super) fn classes(&self) -> usize {
-        self.classes
-    }
 }
 
 /// The tiles of eight, an even number, that hold `n_neurons`.
@@ -339,8 +329,8 @@ fn backward<L: Lanes, const S: usize>(
 ) {
     let samples = scratch.samples;
     let mut advantages = [lanes.splat(0.0); S];
-    for s in 0..S {
-        advantages[s] = lanes.load(&scratch.advantages[first + s]);
+    for (lane, advantage) in advantages.iter_mut().zip(&scratch.advantages[first..]) {
+        *lane = lanes.load(advantage);
     }
     let tiles = x
         .iter()

@@ -1,1 +1,221 @@
+use super::*;
+use crate::probe::lanes::Portable;
+use approx::assert_relative_eq;
+use rand::Rng;
 
+const SAMPLES: usize = 2;
+
+/// A small random problem: words, a classifier, and the same as plain numbers.
+fn problem(n_words: usize, neurons: usize, classes: usize) -> (Words, Classifier, Vec<Vec<f64>>) {
+    let mut rng = crate::seed::stream(11, &["masked"]);
+    let x: Vec<Vec<f64>> =
+        (0..n_words).map(|_| (0..neurons).map(|_| f64::from(rng.gen::<f32>() * 4.0 - 2.0)).collect()).collect();
+    let labels = (0..n_words).map(|word| word % classes).collect();
+    let words = Words::new(neurons, classes, labels, |word, to| {
+        to.iter_mut().zip(&x[word]).for_each(|(to, x)| *to = *x as f32);
+    });
+    let mut classifier = Classifier::zeros(tiles(neurons), classes);
+    for neuron in 0..neurons {
+        for class in 0..classes {
+            classifier.weights[neuron / 8 * classes + class][neuron % 8] = rng.gen::<f32>() * 2.0 - 1.0;
+        }
+    }
+    classifier.bias.iter_mut().for_each(|b| *b = rng.gen::<f32>() - 0.5);
+    (words, classifier, x)
+}
+
+/// `log p(label | x * m)` in f64 for a mask as bits.
+fn log_likelihood(x: &[f64], label: usize, mask: u32, weight: impl Fn(usize, usize) -> f64, bias: &[f64]) -> f64 {
+    let logits: Vec<f64> = bias
+        .iter()
+        .enumerate()
+        .map(|(c, b)| {
+            b + x.iter().enumerate().filter(|(d, _)| mask >> d & 1 == 1).map(|(d, x)| x * weight(c, d)).sum::<f64>()
+        })
+        .collect();
+    let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    logits[label] - max - logits.iter().map(|z| (z - max).exp()).sum::<f64>().ln()
+}
+
+fn q_of(mask: u32, w: &[f64]) -> f64 {
+    w.iter().enumerate().map(|(d, w)| 1.0 / (1.0 + (if mask >> d & 1 == 1 { -w } else { *w }).exp())).product()
+}
+
+/// Sets the masks of one word, as bits, a sample each.
+fn set_masks(scratch: &mut Scratch, neurons: usize, masks: &[u32]) {
+    for (sample, mask) in masks.iter().enumerate() {
+        for d in 0..neurons {
+            scratch.masks[d / 8 * masks.len() + sample][d % 8] = if mask >> d & 1 == 1 { 0xff } else { 0 };
+        }
+    }
+}
+
+#[test]
+fn values_and_weight_gradients_agree_with_finite_differences() {
+    for (neurons, classes, samples) in [(5, 2, 2), (17, 3, 4), (20, 5, 5), (9, 7, 6), (16, 12, 5), (3, 17, 11)] {
+        let (words, classifier, x) = problem(3, neurons, classes);
+        let mut scratch = Scratch::new(words.tiles, classes, samples);
+        let mut gradient = Gradient::zeros(words.tiles, classes);
+        let masks: Vec<u32> = (0..samples as u32).map(|s| 0x9e37_79b9u32.rotate_left(5 * s + 3) ^ s).collect();
+        let (word, label) = (1, 1);
+        set_masks(&mut scratch, neurons, &masks);
+        let value = word_gradient(Portable, &words, word, &classifier, &mut scratch, &mut gradient);
+        let bias: Vec<f64> = classifier.bias.iter().map(|&b| f64::from(b)).collect();
+        let weight = |c: usize, d: usize| f64::from(classifier.weight(c, d));
+        let f = |mask: u32, c: usize, d: usize, h: f64| {
+            log_likelihood(
+                &x[word],
+                label,
+                mask,
+                |c2, d2| weight(c2, d2) + if (c2, d2) == (c, d) { h } else { 0.0 },
+                &bias,
+            )
+        };
+        let values: Vec<f64> = masks.iter().map(|&m| f(m, 0, 0, 0.0)).collect();
+        assert_relative_eq!(value, values.iter().sum::<f64>(), max_relative = 1e-5);
+        let h = 1e-5;
+        for c in 0..classes {
+            for d in 0..neurons {
+                let expected: f64 = masks.iter().map(|&m| (f(m, c, d, h) - f(m, c, d, -h)) / (2.0 * h)).sum();
+                let got = f64::from(gradient.classifier.weight(c, d));
+                assert!((got - expected).abs() < 2e-5, "weight {c} {d}: {got} {expected}");
+            }
+            let up: Vec<f64> = bias.iter().enumerate().map(|(i, b)| b + if i == c { h } else { 0.0 }).collect();
+            let down: Vec<f64> = bias.iter().enumerate().map(|(i, b)| b - if i == c { h } else { 0.0 }).collect();
+            let by_bias =
+                |bias: &[f64]| -> f64 { masks.iter().map(|&m| log_likelihood(&x[word], label, m, weight, bias)).sum() };
+            let expected = (by_bias(&up) - by_bias(&down)) / (2.0 * h);
+            assert!((f64::from(gradient.classifier.bias[c]) - expected).abs() < 2e-5, "bias {c}");
+        }
+        // The score: advantage against the mean of the other samples, times the mask.
+        let total: f64 = values.iter().sum();
+        for d in 0..neurons {
+            let expected: f64 = masks
+                .iter()
+                .zip(&values)
+                .filter(|(m, _)| *m >> d & 1 == 1)
+                .map(|(_, f)| f - (total - f) / (samples as f64 - 1.0))
+                .sum();
+            assert!((f64::from(gradient.score[d / 8][d % 8]) - expected).abs() < 5e-5, "score {d}");
+        }
+    }
+}
+
+/// Over all pairs of masks weighted by their probability, both estimators give exactly the gradient of the expected
+/// log-likelihood, which is differentiated by enumeration of all masks.
+#[test]
+fn estimators_are_unbiased_by_enumeration() {
+    let (neurons, classes) = (5, 3);
+    let (words, classifier, x) = problem(2, neurons, classes);
+    let w = [0.3, -1.1, 0.0, 2.0, -0.4];
+    let bias: Vec<f64> = classifier.bias.iter().map(|&b| f64::from(b)).collect();
+    let weight = |c: usize, d: usize| f64::from(classifier.weight(c, d));
+    let all = 1u32 << neurons;
+    let expectation = |w: &[f64], c: usize, d: usize, h: f64| -> f64 {
+        let shifted = |c2, d2| weight(c2, d2) + if (c2, d2) == (c, d) { h } else { 0.0 };
+        (0..all).map(|m| q_of(m, w) * log_likelihood(&x[0], 0, m, shifted, &bias)).sum()
+    };
+    let mut scratch = Scratch::new(words.tiles, classes, SAMPLES);
+    let (mut theta, mut score) = (vec![vec![0f64; neurons]; classes], vec![0f64; neurons]);
+    for first in 0..all {
+        for second in 0..all {
+            let mut gradient = Gradient::zeros(words.tiles, classes);
+            set_masks(&mut scratch, neurons, &[first, second]);
+            word_gradient(Portable, &words, 0, &classifier, &mut scratch, &mut gradient);
+            let probability = q_of(first, &w) * q_of(second, &w) / SAMPLES as f64;
+            for d in 0..neurons {
+                score[d] += probability * f64::from(gradient.score[d / 8][d % 8]);
+                for (c, theta) in theta.iter_mut().enumerate() {
+                    theta[d] += probability * f64::from(gradient.classifier.weight(c, d));
+                }
+            }
+        }
+    }
+    let h = 1e-5;
+    for d in 0..neurons {
+        let (mut up, mut down) = (w, w);
+        up[d] += h;
+        down[d] -= h;
+        let expected = (expectation(&up, 0, 0, 0.0) - expectation(&down, 0, 0, 0.0)) / (2.0 * h);
+        assert!((score[d] - expected).abs() < 1e-6, "w {d}: {} {expected}", score[d]);
+        for (c, theta) in theta.iter().enumerate() {
+            let expected = (expectation(&w, c, d, h) - expectation(&w, c, d, -h)) / (2.0 * h);
+            assert!((theta[d] - expected).abs() < 1e-6, "weight {c} {d}: {} {expected}", theta[d]);
+        }
+    }
+}
+
+/// With masks as the generator draws them, the mean of the estimates comes to the gradient by enumeration.
+#[test]
+fn drawn_masks_converge_to_the_enumerated_gradient() {
+    let (neurons, classes, samples) = (8, 2, 5);
+    let (words, classifier, x) = problem(1, neurons, classes);
+    let w: Vec<f64> = (0..neurons).map(|d| d as f64 * 0.4 - 1.3).collect();
+    let q: Vec<f64> = w.iter().map(|w| 1.0 / (1.0 + (-w).exp())).collect();
+    let bias: Vec<f64> = classifier.bias.iter().map(|&b| f64::from(b)).collect();
+    let f: Vec<f64> = (0..1u32 << neurons)
+        .map(|m| log_likelihood(&x[0], 0, m, |c, d| f64::from(classifier.weight(c, d)), &bias))
+        .collect();
+    let mut generator = Generator::new(&mut crate::seed::stream(5, &["draws"]));
+    let mut scratch = Scratch::new(words.tiles, classes, samples);
+    let mut gradient = Gradient::zeros(words.tiles, classes);
+    let (rounds, batch) = (400, vec![0usize; 250]);
+    let (mut value, mut score) = (0f64, vec![0f64; neurons]);
+    for _ in 0..rounds {
+        value +=
+            batch_gradient(&words, &batch, &classifier, &thresholds(&q), &mut generator, &mut scratch, &mut gradient);
+        for (d, score) in score.iter_mut().enumerate() {
+            *score += f64::from(gradient.score[d / 8][d % 8]);
+        }
+    }
+    let n = (rounds * batch.len() * samples) as f64;
+    let expected: f64 = f.iter().enumerate().map(|(m, f)| q_of(m as u32, &w) * f).sum();
+    // Standard errors: the log-likelihood's deviation is about 1, that of a score a half; four of them.
+    assert!((value / n - expected).abs() < 4.0 / n.sqrt(), "{} {expected}", value / n);
+    for d in 0..neurons {
+        // The gradient of E[f]: sum of q(m) f(m) (m_d - q_d).
+        let expected: f64 =
+            f.iter().enumerate().map(|(m, f)| q_of(m as u32, &w) * f * (f64::from(m as u32 >> d & 1) - q[d])).sum();
+        assert!((score[d] / n - expected).abs() < 2.0 / n.sqrt(), "{d}: {} {expected}", score[d] / n);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn avx2_and_arrays_give_the_same_gradient() {
+    let Some(avx2) = crate::probe::lanes::Avx2::detect() else { return };
+    let (words, classifier, _) = problem(20, 37, 6);
+    let thresholds = thresholds(&vec![0.4; 37]);
+    let batch: Vec<usize> = (0..20).collect();
+    let mut scratch = Scratch::new(words.tiles, 6, 5);
+    let mut results = Vec::new();
+    for fast in [true, false] {
+        let mut generator = Generator::new(&mut crate::seed::stream(5, &["draws"]));
+        let mut gradient = Gradient::zeros(words.tiles, 6);
+        let value = if fast {
+            batch_gradient_body(
+                avx2,
+                &words,
+                &batch,
+                &classifier,
+                &thresholds,
+                &mut generator,
+                &mut scratch,
+                &mut gradient,
+            )
+        } else {
+            batch_gradient_body(
+                Portable,
+                &words,
+                &batch,
+                &classifier,
+                &thresholds,
+                &mut generator,
+                &mut scratch,
+                &mut gradient,
+            )
+        };
+        results.push((value, gradient.classifier.weights, gradient.classifier.bias, gradient.score));
+    }
+    assert_eq!(results[0], results[1]);
+}

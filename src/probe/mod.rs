@@ -43,7 +43,7 @@ pub(crate) use evaluation::{check_labels, entropy, normalised};
 pub use linear::{LinearProbe, Standardisation};
 pub use logistic::{Logistic, LogisticParams, LogisticProbe, LogisticValidParams};
 pub use method::{Fitted, Method};
-pub use poisson::{Poisson, PoissonParams, PoissonProbe, PoissonValidParams};
+pub use poisson::{Poisson, PoissonParams, PoissonProbe, PoissonValidParams, Training};
 
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView2};
@@ -138,7 +138,7 @@ pub trait IncrementalScorer: Send + Sync {
     /// How well the selection does.
     ///
     /// # Errors
-    /// [`Error::Data`] where the scorer has lost its data.
+    /// [`Error::Data`] if the probe's figures for the words cannot be had.
     fn evaluation(&self) -> Result<Evaluation>;
 }
 
@@ -150,7 +150,7 @@ pub(crate) fn check_records(records: ArrayView2<f32>, n_neurons: usize) -> Resul
     for (word, row) in records.outer_iter().enumerate() {
         // A sum is finite only if all its terms are; f64 cannot overflow on f32.
         if !row.iter().map(|&x| f64::from(x)).sum::<f64>().is_finite() {
-            for (neuron, x) in row.iter().enumerate().filter(|(_, x)| !x.is_finite()) {
+            if let Some((neuron, x)) = row.iter().enumerate().find(|(_, x)| !x.is_finite()) {
                 return Err(Error::Data(format!(
                     "word {word}, neuron {neuron}: the activation is {x}; drop such words"
                 )));

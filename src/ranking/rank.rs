@@ -49,7 +49,7 @@ pub fn rank(
     names: &[&str],
 ) -> Result<Ranked> {
     let labels = [train.1, dev.1, test.1];
-    let n_classes = labels.iter().flat_map(|labels| labels.iter()).max().map_or(0, |max| max + 1).max(2);
+    let n_classes = labels.iter().flat_map(|labels| labels.iter()).max().map_or(0, |max| max.saturating_add(1)).max(2);
     if k > train.0.ncols() {
         // Before the long work, not after it.
         return Err(greedy::too_many(k, train.0.ncols()));

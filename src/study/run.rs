@@ -64,7 +64,8 @@ impl Study {
             let reasons: Vec<String> = notes.reasons().collect();
             return Err(Error::Data(format!("no language has enough words of any attribute: {}", reasons.join("; "))));
         }
-        Results::new(self, series.model(), rankings, given.unwrap_or(TransferScores::from(scores)), notes)
+        let scores = given.map_or_else(|| TransferScores::new(scores), Ok)?;
+        Results::new(self, series.model(), rankings, scores, notes)
     }
 
     fn check_checkpoints(&self, series: &Series) -> Result<()> {

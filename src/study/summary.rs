@@ -225,8 +225,9 @@ mod pictures {
             }
             let cell = |a: usize, b: usize| cells.get(&(a.min(b), a.max(b)));
             let square = 0..labels.len();
-            let values =
-                square.clone().map(|a| square.clone().map(|b| cell(a, b).and_then(|(v, _)| mean(v.iter().copied()))).collect());
+            let values = square
+                .clone()
+                .map(|a| square.clone().map(|b| cell(a, b).and_then(|(v, _)| mean(v.iter().copied()))).collect());
             let marks = square.clone().map(|a| square.clone().map(|b| cell(a, b).is_some_and(|(_, s)| *s)).collect());
             Heatmap {
                 title: attribute.clone(),

@@ -3,5 +3,5 @@
 mod scores;
 mod zero_shot;
 
-pub use zero_shot::{zero_shot, ZeroShot};
 pub use scores::{MeanScores, TransferScore, TransferScores};
+pub use zero_shot::{zero_shot, ZeroShot};

@@ -25,14 +25,20 @@ pub(super) fn mask_entropy_gradient(w: f64) -> f64 {
     -w * q * (1.0 - q)
 }
 
+/// Class indices beyond are a mistake (an id taken for a class) and would take all memory.
+const MAX_CLASSES: usize = 1 << 16;
+
 /// The number of classes of `labels`, checked.
 pub(in crate::probe) fn count_classes(
     records: ArrayView2<f32>,
     labels: &[usize],
     n_classes: Option<usize>,
 ) -> Result<usize> {
-    let n_classes = n_classes.unwrap_or_else(|| labels.iter().max().map_or(0, |max| max + 1));
+    let n_classes = n_classes.unwrap_or_else(|| labels.iter().max().map_or(0, |max| max.saturating_add(1)));
     check_labels(records.nrows(), labels, n_classes)?;
+    if n_classes > MAX_CLASSES {
+        return Err(Error::Data(format!("{n_classes} classes are more than a probe takes ({MAX_CLASSES})")));
+    }
     check_records(records, records.ncols())?;
     if labels.is_empty() {
         return Err(Error::Data("a probe needs words to train on, but there are none".into()));

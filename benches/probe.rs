@@ -1,0 +1,88 @@
+//! Cost of the Poisson probe and of greedy selection over words, neurons and classes.
+//!
+//! `cargo bench --no-default-features --bench probe`; `cell` is a whole cell: fit to early stopping, 50 neurons, curves.
+
+use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion};
+use isogloss::probe::{LinearProbe, Method, Poisson};
+use isogloss::ranking::{self, greedy};
+use ndarray::{Array1, Array2};
+use rand::Rng;
+
+/// Words of random classes; one neuron in ten has a mean that depends on the class.
+fn words(n_words: usize, n_neurons: usize, n_classes: usize, name: &str) -> (Array2<f32>, Vec<usize>) {
+    let mut means = isogloss::seed::stream(1, &["bench", "means"]);
+    let means = Array2::from_shape_fn((n_classes, n_neurons), |(_, neuron)| {
+        let mean = means.gen::<f32>() - 0.5;
+        if neuron % 10 == 0 {
+            mean
+        } else {
+            0.0
+        }
+    });
+    let mut rng = isogloss::seed::stream(1, &["bench", name]);
+    let labels: Vec<usize> = (0..n_words).map(|_| rng.gen_range(0..n_classes)).collect();
+    let words = Array2::from_shape_fn((n_words, n_neurons), |(word, neuron)| {
+        (0..6).map(|_| rng.gen::<f32>() - 0.5).sum::<f32>() + means[[labels[word], neuron]]
+    });
+    (words, labels)
+}
+
+fn fit(c: &mut Criterion) {
+    let mut group = c.benchmark_group("five epochs of fitting");
+    group.sample_size(10);
+    for (n_words, neurons, classes) in [
+        (4000, 1024, 4),
+        (8000, 1024, 4),
+        (8000, 512, 4),
+        (8000, 2048, 4),
+        (8000, 1024, 2),
+        (8000, 1024, 12),
+        (16000, 192, 12),
+    ] {
+        let (x, labels) = words(n_words, neurons, classes, "train");
+        let method = Method::Poisson(Poisson::params().max_epochs(5));
+        group.bench_function(BenchmarkId::from_parameter(format!("{n_words}x{neurons}x{classes}")), |b| {
+            b.iter(|| method.fit(x.view(), &labels, classes, 1, &[]))
+        });
+    }
+}
+
+fn select(c: &mut Criterion) {
+    let mut group = c.benchmark_group("selecting 50 neurons");
+    group.sample_size(10);
+    for (n_words, neurons, classes) in [
+        (500, 1024, 4),
+        (1000, 1024, 4),
+        (1000, 512, 4),
+        (1000, 2048, 4),
+        (1000, 1024, 2),
+        (1000, 1024, 12),
+        (2000, 192, 12),
+    ] {
+        let (dev, test) = (words(n_words, neurons, classes, "dev"), words(n_words, neurons, classes, "test"));
+        let weights = Array2::from_shape_fn((classes, neurons), |(c, d)| ((c * 31 + d * 17) % 13) as f32 / 40.0 - 0.15);
+        let Ok(probe) = LinearProbe::new(weights, Array1::zeros(classes), None) else { continue };
+        group.bench_function(BenchmarkId::from_parameter(format!("{n_words}x{neurons}x{classes}")), |b| {
+            b.iter(|| greedy::select(&probe, (dev.0.view(), &dev.1), (test.0.view(), &test.1), 50))
+        });
+    }
+}
+
+fn cell(c: &mut Criterion) {
+    let mut group = c.benchmark_group("cell");
+    group.sample_size(10);
+    for (n_words, neurons, classes) in [(8000, 1024, 4), (16000, 192, 12)] {
+        let [train, dev, test] = [("train", n_words), ("dev", n_words / 8), ("test", n_words / 8)]
+            .map(|(name, n_words)| words(n_words, neurons, classes, name));
+        let method = Method::Poisson(Poisson::params());
+        group.bench_function(BenchmarkId::from_parameter(format!("{n_words}x{neurons}x{classes}")), |b| {
+            b.iter(|| {
+                let [train, dev, test] = [&train, &dev, &test].map(|(x, labels)| (x.view(), &labels[..]));
+                ranking::rank(&method, train, dev, test, 50, 1, &[])
+            })
+        });
+    }
+}
+
+criterion_group!(benches, fit, select, cell);
+criterion_main!(benches);
