@@ -4,7 +4,7 @@ mod common;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use common::{fixture, start_log};
+use common::{fixture, report, start_log};
 use isogloss::activations::{extract, Activations, ExtractionSettings, Pooling, Tokenisation, Tokenizer};
 use isogloss::bloom::{device, Bloom, Extent};
 use isogloss::checkpoint::{Checkpoint, Series};
@@ -12,6 +12,7 @@ use isogloss::study::Dtype;
 use isogloss::treebank::{Scheme, Source, Treebank};
 use isogloss::Site;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 /// Writes the activations of a treebank's words: a tensor `[words, neurons]` a site, and a table of the words beside it.
 #[derive(Parser)]
@@ -52,7 +53,11 @@ struct Options {
     out: PathBuf,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    report(run())
+}
+
+fn run() -> Result<()> {
     start_log();
     let options = Options::parse();
     let checkpoint = match options.checkpoint {

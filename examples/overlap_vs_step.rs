@@ -11,7 +11,7 @@ mod common;
 
 use anyhow::{bail, Result};
 use clap::Parser;
-use common::{fixture, start_log, Bar};
+use common::{fixture, report, start_log, Bar};
 use isogloss::activations::{Pooling, Tokenisation};
 use isogloss::bloom::Config;
 use isogloss::checkpoint::Series;
@@ -20,6 +20,7 @@ use isogloss::study::{Dtype, Study};
 use isogloss::treebank::{Scheme, Source, SplitMethod};
 use isogloss::{files, Site};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 /// Do languages come to share neurons as a model trains, and does sharing go with transfer?
 ///
@@ -139,7 +140,11 @@ fn usual_sites(study: &Study) -> Result<Vec<Site>> {
     Ok(sites)
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    report(run())
+}
+
+fn run() -> Result<()> {
     start_log();
     let options = Options::parse();
     let out = options.out.clone();

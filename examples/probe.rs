@@ -4,7 +4,7 @@ mod common;
 
 use anyhow::{bail, Result};
 use clap::Parser;
-use common::{fixture, start_log};
+use common::{fixture, report, start_log};
 use isogloss::activations::Activations;
 use isogloss::probe::Method;
 use isogloss::ranking::rank;
@@ -14,6 +14,7 @@ use ndarray::Axis;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 /// Fits a probe on activations, ranks neurons by greedy selection, and writes the ranking with its curve as JSON.
 #[derive(Parser)]
@@ -45,7 +46,11 @@ struct Options {
     out: PathBuf,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    report(run())
+}
+
+fn run() -> Result<()> {
     start_log();
     let options = Options::parse();
     let activations = Activations::open(options.activations.unwrap_or_else(|| fixture("activations.safetensors")))?;

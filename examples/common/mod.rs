@@ -5,6 +5,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use isogloss::study::Progress;
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 /// A file or folder of the fixtures, wherever the example is run.
 pub fn fixture(path: &str) -> PathBuf {
@@ -13,6 +14,17 @@ pub fn fixture(path: &str) -> PathBuf {
         return here;
     }
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path)
+}
+
+/// Ends an example: an error goes to standard error as one line, since the library's messages say it all.
+pub fn report(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Warnings to standard error; `RUST_LOG=info` for more.

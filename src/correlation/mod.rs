@@ -127,12 +127,12 @@ pub fn correlate_points(points: &[Point]) -> (Vec<CorrelationRow>, Vec<Influence
         let (x, y) = coordinates(&points);
         let name = format!("{measure} ({attribute}) against {task} of {model}, level {level}");
         let defined = |kind: &str, result: Result<Correlation, Undefined>| {
-            result.inspect_err(|reason| tracing::warn!("no {kind} correlation of {name}: {reason}")).ok()
+            result.inspect_err(|reason| tracing::debug!("no {kind} correlation of {name}: {reason}")).ok()
         };
         let (r, rho) = (defined("Pearson", pearson(&x, &y)), defined("Spearman", spearman(&x, &y)));
         let interval = r.and_then(|r| {
             let interval = fisher_interval(r.coefficient, r.n, CONFIDENCE);
-            interval.inspect_err(|reason| tracing::warn!("no interval for the correlation of {name}: {reason}")).ok()
+            interval.inspect_err(|reason| tracing::debug!("no interval for the correlation of {name}: {reason}")).ok()
         });
         rows.push(CorrelationRow {
             model: model.clone(),

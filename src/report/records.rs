@@ -3,6 +3,7 @@
 use super::Record;
 use crate::correlation::{CorrelationRow, InfluenceRow};
 use crate::overlap::{PairOverlap, SelfOverlap, StepOverlap};
+use crate::similarity::Similarity;
 
 impl Record for PairOverlap {
     const COLUMNS: &'static [&'static str] = &[
@@ -56,4 +57,9 @@ impl Record for CorrelationRow {
 impl Record for InfluenceRow {
     const COLUMNS: &'static [&'static str] =
         &["model", "task", "level", "measure", "left_out", "n", "pearson", "spearman"];
+}
+
+impl Record for Similarity {
+    const COLUMNS: &'static [&'static str] =
+        &["model", "step", "site", "language_a", "language_b", "measure", "sentences", "value"];
 }
