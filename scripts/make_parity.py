@@ -1,0 +1,93 @@
+"""Makes fixtures/parity: tiny BLOOM checkpoints with the activations that Hugging Face transformers computes for them.
+
+    python3 -m venv /tmp/parity && /tmp/parity/bin/pip install torch==2.11.0 transformers safetensors
+    /tmp/parity/bin/python scripts/make_parity.py fixtures/parity
+
+Weights are random, from fixed seeds, with LayerNorms and biases away from 1 and 0 so that each of them matters.
+"""
+
+import json
+import pathlib
+import sys
+
+import torch
+from safetensors.torch import save_file
+from transformers import BloomConfig, BloomForCausalLM
+
+VOCABULARY = 64
+
+
+def activations(model, ids):
+    """Every site by its name, for one sentence."""
+    found = {}
+    hooks = []
+
+    def keep(name, pick):
+        def hook(module, inputs, output):
+            found[name] = pick(inputs, output)[0].detach().clone()
+
+        return hook
+
+    for i, block in enumerate(model.transformer.h):
+        attention, mlp = block.self_attention, block.mlp
+        # Both modules add the residual themselves: their last linear layer is what they add.
+        hooks.append(attention.dense.register_forward_hook(keep(f"attention_output.{i}", lambda x, y: y)))
+        hooks.append(mlp.dense_4h_to_h.register_forward_hook(keep(f"mlp_activation.{i}", lambda x, y: x[0])))
+        hooks.append(mlp.dense_4h_to_h.register_forward_hook(keep(f"mlp_output.{i}", lambda x, y: y)))
+    with torch.no_grad():
+        output = model(ids.unsqueeze(0), output_hidden_states=True)
+    for hook in hooks:
+        hook.remove()
+    for i, hidden in enumerate(output.hidden_states):
+        found[f"residual.{i}"] = hidden[0]
+    found["logits"] = output.logits[0]
+    return found
+
+
+def case(folder, seed, dtype, prefix, shards, **config):
+    torch.manual_seed(seed)
+    config = BloomConfig(vocab_size=VOCABULARY, hidden_dropout=0.0, attention_dropout=0.0, **config)
+    model = BloomForCausalLM(config).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.add_(torch.randn_like(parameter) * (0.3 if parameter.dim() == 1 else 0.15))
+            parameter.copy_(parameter.to(dtype).float())
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {k: v.to(dtype).contiguous() for k, v in model.transformer.state_dict().items()}
+    weights = {("transformer." if prefix else "") + k: v for k, v in weights.items()}
+    if not config.tie_word_embeddings:
+        weights["lm_head.weight"] = model.lm_head.weight.detach().to(dtype).contiguous()
+    names = sorted(weights)
+    if shards == 1:
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    else:
+        index = {}
+        for s in range(shards):
+            file = f"model-{s + 1:05}-of-{shards:05}.safetensors"
+            part = {n: weights[n] for n in names[s::shards]}
+            index.update({n: file for n in part})
+            save_file(part, folder / file, metadata={"format": "pt"})
+        text = json.dumps({"metadata": {}, "weight_map": index}, indent=1)
+        (folder / "model.safetensors.index.json").write_text(text)
+    keys = ["hidden_size", "n_layer", "n_head", "apply_residual_connection_post_layernorm", "tie_word_embeddings"]
+    values = {"model_type": "bloom", "vocab_size": VOCABULARY, **{k: getattr(config, k) for k in keys}}
+    (folder / "config.json").write_text(json.dumps(values, indent=1) + "\n")
+    generator = torch.Generator().manual_seed(seed + 1)
+    expected = {}
+    for i, length in enumerate([1, 2, 7, 7, 19]):
+        ids = torch.randint(0, VOCABULARY, (length,), generator=generator)
+        expected[f"{i}.input_ids"] = ids
+        for name, tensor in activations(model, ids).items():
+            expected[f"{i}.{name}"] = tensor.float().contiguous()
+    save_file(expected, folder / "expected.safetensors")
+
+
+if __name__ == "__main__":
+    out = pathlib.Path(sys.argv[1])
+    small = {"hidden_size": 16, "n_layer": 2, "n_head": 4}
+    case(out / "single_prefix", 1, torch.float32, True, 1, **small)
+    case(out / "sharded_no_prefix_bfloat16", 2, torch.bfloat16, False, 3, **small)
+    case(out / "float16", 3, torch.float16, True, 1, **small)
+    case(out / "six_heads", 4, torch.float32, True, 1, hidden_size=24, n_layer=2, n_head=6)
+    case(out / "post_layernorm_residual", 5, torch.float32, True, 1, **small, apply_residual_connection_post_layernorm=True)
+    case(out / "untied_head", 6, torch.float32, True, 1, **small, tie_word_embeddings=False)

@@ -1,0 +1,215 @@
+use super::{alibi_slopes, parameters, Batch, Config};
+use crate::bloom::parameters::Parameters;
+use crate::checkpoint::Checkpoint;
+use crate::{Error, Result, Site};
+use std::collections::BTreeMap;
+use tch::{Device, Kind, Tensor};
+
+/// How much of a model to load.
+#[derive(Clone, Copy, Debug)]
+pub enum Extent<'a> {
+    /// What these sites need: no block after the last one, no head.
+    Sites(&'a [Site]),
+    /// All blocks and the head.
+    Full,
+}
+
+/// A BLOOM model, or its first blocks.
+#[derive(Debug)]
+pub struct Bloom {
+    config: Config,
+    blocks: usize,
+    parameters: Parameters,
+    slopes: Tensor,
+}
+
+impl Bloom {
+    /// Loads a checkpoint onto `device`, to compute in `kind` (float32 unless there is a reason).
+    ///
+    /// # Errors
+    /// [`Error::File`] for malformed configuration or weights, [`Error::Unknown`] for sites beyond the model,
+    /// [`Error::Torch`] if libtorch fails (for instance out of memory).
+    pub fn load(checkpoint: &Checkpoint, extent: Extent<'_>, kind: Kind, device: Device) -> Result<Self> {
+        let config = Config::read(checkpoint.config())?;
+        let (blocks, last, head) = match extent {
+            Extent::Full => (config.n_layer, true, true),
+            Extent::Sites(sites) => {
+                let needed: Result<Vec<usize>> = sites.iter().map(|site| site.blocks_needed(config.n_layer)).collect();
+                let last = sites.contains(&Site::Residual(config.n_layer));
+                (needed?.into_iter().max().unwrap_or(0), last, false)
+            }
+        };
+        let shapes = parameters::shapes(&config, blocks, last, head);
+        let weights = checkpoint.weights()?;
+        Self::new(config, blocks, parameters::load(&weights, &shapes, kind, device)?)
+    }
+
+    /// A whole model from its parameters (named as [`parameters::shapes`] names them), which stay shared with the caller:
+    /// an optimiser that steps them steps the model.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if one is absent or of another shape.
+    pub fn from_parameters(config: Config, parameters: Parameters) -> Result<Self> {
+        for (name, shape) in parameters::shapes(&config, config.n_layer, true, true) {
+            let found = parameters.get(&name).map(|t| t.size().iter().map(|d| *d as usize).collect::<Vec<_>>());
+            if found.as_ref() != Some(&shape) {
+                return Err(Error::Data(format!("the parameter `{name}` should be {shape:?}, but is {found:?}")));
+            }
+        }
+        Self::new(config.clone(), config.n_layer, parameters)
+    }
+
+    fn new(config: Config, blocks: usize, parameters: Parameters) -> Result<Self> {
+        let device = parameters.get("word_embeddings.weight").map_or(Device::Cpu, Tensor::device);
+        let slopes = Tensor::f_from_slice(&alibi_slopes(config.n_head))?.f_view([-1, 1, 1])?.f_to(device)?;
+        Ok(Bloom { config, blocks, parameters, slopes })
+    }
+
+    /// The model's shape.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// How many blocks are loaded.
+    pub fn blocks(&self) -> usize {
+        self.blocks
+    }
+
+    /// The parameters by name.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// Where the model computes.
+    pub fn device(&self) -> Device {
+        self.slopes.device()
+    }
+
+    /// One forward pass over the batch, as far as the last of `sites` needs: each site's activations,
+    /// `[tokens, site width]`, in the model's type and on its device.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] for a site beyond the model, [`Error::Data`] for one beyond the blocks that were loaded or for
+    /// token ids outside the vocabulary, [`Error::Torch`] if libtorch fails.
+    pub fn forward(&self, batch: &Batch, sites: &[Site]) -> Result<BTreeMap<Site, Tensor>> {
+        let mut found = BTreeMap::new();
+        let mut blocks = 0;
+        for site in sites {
+            blocks = blocks.max(site.blocks_needed(self.config.n_layer)?);
+        }
+        if blocks > self.blocks {
+            return Err(Error::Data(format!("{blocks} blocks are needed, but only {} were loaded", self.blocks)));
+        }
+        let mut keep = |site: Site, tensor: &Tensor| {
+            if sites.contains(&site) {
+                found.insert(site, tensor.shallow_clone());
+            }
+        };
+        let ids = self.checked_ids(batch)?;
+        let embedding = Tensor::f_embedding(self.parameter("word_embeddings.weight")?, &ids, -1, false, false)?;
+        let mut hidden = self.layer_norm(&embedding, "word_embeddings_layernorm")?;
+        keep(Site::Residual(0), &hidden);
+        let masks = self.masks(batch)?;
+        for i in 0..blocks {
+            let name = |part: &str| format!("h.{i}.{part}");
+            let normed = self.layer_norm(&hidden, &name("input_layernorm"))?;
+            let attention = self.attention(&normed, i, &masks)?;
+            keep(Site::AttentionOutput(i), &attention);
+            let post = self.config.apply_residual_connection_post_layernorm;
+            let after = attention.f_add(if post { &normed } else { &hidden })?;
+            let normed = self.layer_norm(&after, &name("post_attention_layernorm"))?;
+            let activation = self.linear(&normed, &name("mlp.dense_h_to_4h"))?.f_gelu("tanh")?;
+            keep(Site::MlpActivation(i), &activation);
+            let output = self.linear(&activation, &name("mlp.dense_4h_to_h"))?;
+            keep(Site::MlpOutput(i), &output);
+            hidden = output.f_add(if post { &normed } else { &after })?;
+            if i + 1 < self.config.n_layer {
+                keep(Site::Residual(i + 1), &hidden);
+            } else if sites.contains(&Site::Residual(i + 1)) {
+                keep(Site::Residual(i + 1), &self.layer_norm(&hidden, "ln_f")?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Next-token logits, `[tokens, vocabulary]`.
+    ///
+    /// # Errors
+    /// As [`Bloom::forward`]; the model must be loaded in full.
+    pub fn logits(&self, batch: &Batch) -> Result<Tensor> {
+        let last = Site::Residual(self.config.n_layer);
+        let hidden = self.forward(batch, &[last])?;
+        let hidden = hidden.get(&last).ok_or_else(|| Error::Data(format!("{last} was not computed")))?;
+        let head = if self.config.tie_word_embeddings { "word_embeddings.weight" } else { "lm_head.weight" };
+        Ok(hidden.f_linear(self.parameter(head)?, None::<&Tensor>)?)
+    }
+
+    /// Causal attention with ALiBi, each sentence by itself, `[tokens, hidden]` to `[tokens, hidden]`.
+    fn attention(&self, input: &Tensor, block: usize, masks: &[Mask]) -> Result<Tensor> {
+        let (heads, size) = (self.config.n_head as i64, self.config.head_size() as i64);
+        let fused = self.linear(input, &format!("h.{block}.self_attention.query_key_value"))?;
+        let mut contexts = Vec::with_capacity(masks.len());
+        for Mask { start, sentences, length, bias } in masks {
+            let rows = fused.f_narrow(0, *start, sentences * length)?;
+            // The fused projection is interleaved per head: (heads, 3, head size).
+            let rows = rows.f_view([*sentences, *length, heads, 3, size])?.f_permute([3, 0, 2, 1, 4])?;
+            let (query, key, value) = (rows.f_get(0)?, rows.f_get(1)?, rows.f_get(2)?);
+            let scaled = query.f_mul_scalar(1.0 / (size as f64).sqrt())?;
+            let scores = scaled.f_matmul(&key.f_transpose(-1, -2)?)?.f_to_kind(Kind::Float)?.f_add(bias)?;
+            let weights = scores.f_softmax(-1, Kind::Float)?.f_to_kind(value.kind())?;
+            let context = weights.f_matmul(&value)?.f_transpose(1, 2)?;
+            contexts.push(context.f_reshape([sentences * length, heads * size])?);
+        }
+        self.linear(&Tensor::f_cat(&contexts, 0)?, &format!("h.{block}.self_attention.dense"))
+    }
+
+    fn masks(&self, batch: &Batch) -> Result<Vec<Mask>> {
+        let device = self.device();
+        batch
+            .runs()
+            .into_iter()
+            .map(|(start, sentences, length)| {
+                let positions = Tensor::f_arange(length, (Kind::Float, device))?;
+                let alibi = positions.f_view([1, 1, length])?.f_mul(&self.slopes)?;
+                let future = Tensor::f_ones([length, length], (Kind::Bool, device))?.f_triu(1)?;
+                let bias = alibi.f_expand([-1, length, -1], false)?.f_masked_fill(&future, f64::NEG_INFINITY)?;
+                Ok(Mask { start, sentences, length, bias })
+            })
+            .collect()
+    }
+
+    fn checked_ids(&self, batch: &Batch) -> Result<Tensor> {
+        let vocabulary = self.config.vocab_size;
+        if let Some(id) = batch.input_ids().iter().find(|id| **id < 0 || **id as usize >= vocabulary) {
+            let message = format!(
+                "token id {id} is outside the model's vocabulary of {vocabulary}: is the tokenizer the model's own?"
+            );
+            return Err(Error::Data(message));
+        }
+        batch.tensor(self.device())
+    }
+
+    fn layer_norm(&self, input: &Tensor, name: &str) -> Result<Tensor> {
+        let weight = Some(self.parameter(&format!("{name}.weight"))?);
+        let bias = Some(self.parameter(&format!("{name}.bias"))?);
+        let width = [self.config.hidden_size as i64];
+        Ok(input.f_layer_norm(width, weight, bias, self.config.layer_norm_epsilon, false)?)
+    }
+
+    fn linear(&self, input: &Tensor, name: &str) -> Result<Tensor> {
+        let bias = Some(self.parameter(&format!("{name}.bias"))?);
+        Ok(input.f_linear(self.parameter(&format!("{name}.weight"))?, bias)?)
+    }
+
+    fn parameter(&self, name: &str) -> Result<&Tensor> {
+        self.parameters.get(name).ok_or_else(|| Error::Data(format!("the parameter `{name}` was not loaded")))
+    }
+}
+
+/// The biases of a run of sentences of one length: ALiBi and minus infinity for the future, `[heads, length, length]`.
+struct Mask {
+    start: i64,
+    sentences: i64,
+    length: i64,
+    bias: Tensor,
+}
