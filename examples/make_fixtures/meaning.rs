@@ -98,7 +98,7 @@ pub struct World {
 }
 
 fn zipf(rank: usize) -> f64 {
-    (rank as f64 + 4.0).powf(-0.8)
+    (rank as f64 + 6.0).powf(-0.8)
 }
 
 impl World {
@@ -404,7 +404,7 @@ impl<'w> Speaker<'w> {
     }
 
     fn empty(&mut self, predicate: Predicate, subject: NounPhrase) -> Clause {
-        let tense = [Tense::Past, Tense::Pres, Tense::Fut][self.pick(&[0.32, 0.36, 0.32])];
+        let tense = [Tense::Past, Tense::Pres, Tense::Fut][self.pick(&[0.37, 0.35, 0.28])];
         let perfective = self.chance(if tense == Tense::Pres { 0.0 } else { 0.5 });
         Clause {
             predicate,
@@ -428,7 +428,7 @@ impl<'w> Speaker<'w> {
 
     /// A clause; `room` bounds how many clauses may hang on it.
     fn clause(&mut self, room: usize) -> Clause {
-        let shape = self.pick(&[0.24, 0.40, 0.09, 0.12, 0.08, 0.05, if room > 0 { 0.08 } else { 0.0 }]);
+        let shape = self.pick(&[0.25, 0.40, 0.09, 0.13, 0.06, 0.04, if room > 0 { 0.08 } else { 0.0 }]);
         let frames = [Frame::Intransitive, Frame::Transitive, Frame::Ditransitive, Frame::Motion];
         if let Some(frame) = frames.get(shape).copied().or((shape == 6).then_some(Frame::Clausal)) {
             return self.verbal(frame, room);

@@ -162,6 +162,12 @@ impl Realiser<'_> {
         values.mark(node, self.grammar.pronoun_features).feature("PronType", "Prs").phrase()
     }
 
+    /// What an adjective shows in a number.
+    fn adjective_features(&self, number: Number) -> Vec<&'static str> {
+        let shown = |f: &&'static str| *f != "Gender" || number == Number::Sing || self.grammar.plural_gender;
+        self.grammar.adjective_features.iter().copied().filter(shown).collect()
+    }
+
     /// An adjective or a determiner that inflects like one.
     fn adjective(&self, word: &Word, upos: &'static str, agreement: Agreement, case: Case, definite: bool) -> Node {
         let morphology = self.language.morphology;
@@ -169,7 +175,7 @@ impl Realiser<'_> {
         let form = morphology.adjective(word, gender, number, case, definite);
         let lemma = morphology.adjective(word, morphology.gender(Gender::Masc), Number::Sing, Case::Nom, false);
         let node = Node::new(form, lemma, upos, word.gloss);
-        Values::nominal(agreement, case, definite).mark(node, self.grammar.adjective_features)
+        Values::nominal(agreement, case, definite).mark(node, &self.adjective_features(number))
     }
 
     fn full(&self, phrase: &NounPhrase, case: Case) -> Phrase {
@@ -268,15 +274,16 @@ impl Realiser<'_> {
         // Where the auxiliary carries the future, it stands in the present.
         let tense =
             if self.grammar.future_auxiliary && clause.tense == Tense::Fut { Tense::Pres } else { clause.tense };
-        let aspects = morphology.finite_features(tense).contains(&"Aspect") && upos == "VERB";
-        let aspect = if aspects { clause.aspect } else { Aspect::Imp };
+        let aspect = if upos == "VERB" { clause.aspect } else { Aspect::Imp };
         let Agreement { person, number, gender } = agreement;
         let negative = clause.negative && self.grammar.negative_suffix;
-        let form = morphology.finite(word, Finite { tense, aspect, person, number, gender, negative });
+        let finite = Finite { tense, aspect, person, number, gender, negative };
+        let form = morphology.finite(word, finite);
         let node = Node::new(form, morphology.verb_lemma(word, aspect), upos, word.gloss);
         let values = Values { agreement, case: Case::Nom, definite: false, tense, aspect };
-        let mut features = morphology.finite_features(tense).to_vec();
-        features.retain(|f| *f != "Aspect" || aspects);
+        let mut features = morphology.finite_features(finite).to_vec();
+        // Auxiliaries have no pair of the other aspect.
+        features.retain(|f| *f != "Aspect" || upos == "VERB");
         let node = values.mark(node, &features).feature("Mood", "Ind").feature("VerbForm", "Fin");
         if negative {
             node.feature("Polarity", "Neg")
@@ -396,9 +403,12 @@ impl Realiser<'_> {
                     let node = Node::new(form, lemma, "PRON", "who");
                     let values = Values::nominal(antecedent, case, true);
                     // One that never changes marks nothing.
-                    let features =
-                        if grammar.adjective_features.contains(&"Case") { grammar.adjective_features } else { &[] };
-                    let node = values.mark(node, features).feature("PronType", "Rel");
+                    let features = if grammar.adjective_features.contains(&"Case") {
+                        self.adjective_features(number)
+                    } else {
+                        vec![]
+                    };
+                    let node = values.mark(node, &features).feature("PronType", "Rel");
                     front.push((node.phrase(), if subject_gap { "nsubj" } else { "obj" }));
                 }
             }

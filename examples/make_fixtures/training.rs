@@ -1,7 +1,7 @@
 //! The model series: a tiny BLOOM trained from nothing on the text of all languages, saved at log-spaced steps.
 
 use anyhow::{anyhow, ensure, Context, Result};
-use isogloss::bloom::{parameters, save, Batch, Bloom, Config};
+use isogloss::bloom::{parameters, Batch, Bloom, Config};
 use isogloss::seed::stream;
 use rand::seq::SliceRandom;
 use std::collections::BTreeMap;
@@ -44,10 +44,10 @@ pub fn train(seed: u64, steps: &[u64], series: &Path) -> Result<()> {
     let mut order = Order::new(&training);
 
     let (hidden, layers, heads) = SHAPE;
-    let config = Config::new(tokenizer.get_vocab_size(true), hidden, layers, heads);
+    let config = Config::new(tokenizer.get_vocab_size(true), hidden, layers, heads)?;
     let store = nn::VarStore::new(Device::Cpu);
     // Variables share their storage with the model: a step of the optimiser is seen by the next pass.
-    let variables: BTreeMap<String, Tensor> = parameters::initialise(&config, seed)
+    let variables: BTreeMap<String, Tensor> = parameters::initialise(&config, seed)?
         .into_iter()
         .map(|(name, tensor)| {
             let variable = store.root().var_copy(&name.replace('.', "|"), &tensor);
@@ -71,7 +71,7 @@ pub fn train(seed: u64, steps: &[u64], series: &Path) -> Result<()> {
                 started.elapsed().as_secs_f64()
             );
             (total, count) = (0.0, 0);
-            save(&variables, &config, &series.join(format!("global_step{step}")), Kind::Half)?;
+            parameters::save(&variables, &config, &series.join(format!("global_step{step}")), Kind::Half)?;
         }
         if step == last {
             break;
@@ -154,7 +154,7 @@ impl<'d> Order<'d> {
 fn loss(model: &Bloom, documents: &[&[u32]]) -> Result<Tensor> {
     let inputs: Vec<&[u32]> = documents.iter().map(|d| &d[..LENGTH]).collect();
     let targets: Vec<i64> = documents.iter().flat_map(|d| d[1..].iter().map(|id| i64::from(*id))).collect();
-    let logits = model.logits(&Batch::new(&inputs))?;
+    let logits = model.logits(&Batch::new(&inputs)?)?;
     Ok(logits.cross_entropy_for_logits(&Tensor::from_slice(&targets)))
 }
 

@@ -32,6 +32,7 @@ static GRAMMAR: Grammar = Grammar {
     plural_numerals: false,
     noun_features: &["Case", "Number"],
     adjective_features: &[],
+    plural_gender: true,
     pronoun_features: &["Case", "Number", "Person"],
     adverb_ending: "",
     particles: &[
@@ -111,7 +112,7 @@ impl Morphology for Etzur {
         };
         harmonic(stem, &format!("{negative}{tense}{}", PERSON[person_index(form.person, form.number)]))
     }
-    fn finite_features(&self, _: Tense) -> &'static [&'static str] {
+    fn finite_features(&self, _: Finite) -> &'static [&'static str] {
         &["Number", "Person", "Tense"]
     }
     fn infinitive(&self, word: &Word) -> String {

@@ -164,6 +164,7 @@ static ARDAN_GRAMMAR: Grammar = Grammar {
     plural_numerals: true,
     noun_features: &["Gender", "Number"],
     adjective_features: &["Gender", "Number"],
+    plural_gender: true,
     pronoun_features: &["Case", "Number", "Person"],
     adverb_ending: "et",
     particles: &[
@@ -198,7 +199,7 @@ impl Morphology for Ardan {
     fn finite(&self, word: &Word, form: Finite) -> String {
         ARDAN.finite(word, form)
     }
-    fn finite_features(&self, _: Tense) -> &'static [&'static str] {
+    fn finite_features(&self, _: Finite) -> &'static [&'static str] {
         FAMILY_FEATURES
     }
     fn infinitive(&self, word: &Word) -> String {
@@ -267,6 +268,7 @@ static BRESH_GRAMMAR: Grammar = Grammar {
     plural_numerals: true,
     noun_features: &["Gender", "Number"],
     adjective_features: &["Gender", "Number"],
+    plural_gender: true,
     pronoun_features: &["Case", "Number", "Person"],
     adverb_ending: "ed",
     particles: &[
@@ -299,7 +301,7 @@ impl Morphology for Bresh {
     fn finite(&self, word: &Word, form: Finite) -> String {
         BRESH.finite(word, form)
     }
-    fn finite_features(&self, _: Tense) -> &'static [&'static str] {
+    fn finite_features(&self, _: Finite) -> &'static [&'static str] {
         FAMILY_FEATURES
     }
     fn infinitive(&self, word: &Word) -> String {

@@ -62,6 +62,8 @@ pub struct Grammar {
     pub noun_features: &'static [&'static str],
     /// Of adjectives, determiners and relative pronouns.
     pub adjective_features: &'static [&'static str],
+    /// Adjectives differ by gender in the plural too.
+    pub plural_gender: bool,
     pub pronoun_features: &'static [&'static str],
     pub adverb_ending: &'static str,
     /// Words that do not inflect, by gloss.
@@ -96,8 +98,8 @@ pub trait Morphology: Sync {
     fn noun(&self, word: &Word, number: Number, case: Case, definite: bool) -> String;
     fn adjective(&self, word: &Word, gender: Gender, number: Number, case: Case, definite: bool) -> String;
     fn finite(&self, word: &Word, form: Finite) -> String;
-    /// The features of finite verbs beside mood and verb form.
-    fn finite_features(&self, tense: Tense) -> &'static [&'static str];
+    /// The features that a finite verb shows, beside mood and verb form.
+    fn finite_features(&self, form: Finite) -> &'static [&'static str];
     fn infinitive(&self, word: &Word) -> String;
     fn imperative(&self, word: &Word, number: Number) -> String;
     fn participle(&self, word: &Word) -> String {

@@ -82,6 +82,7 @@ static CORVATH_GRAMMAR: Grammar = Grammar {
     plural_numerals: true,
     noun_features: &["Case", "Definite", "Gender", "Number"],
     adjective_features: &["Case", "Gender", "Number"],
+    plural_gender: true,
     pronoun_features: &["Case", "Number", "Person"],
     adverb_ending: "la",
     particles: &[
@@ -151,7 +152,7 @@ impl Morphology for Corvath {
             (None, false) => format!("{stem}d{}", ["i", "ir", "i", "um", "ud", "u"][index]),
         }
     }
-    fn finite_features(&self, _: Tense) -> &'static [&'static str] {
+    fn finite_features(&self, _: Finite) -> &'static [&'static str] {
         &["Number", "Person", "Tense"]
     }
     fn infinitive(&self, word: &Word) -> String {
@@ -250,6 +251,7 @@ static DOLMIR_GRAMMAR: Grammar = Grammar {
     plural_numerals: true,
     noun_features: &["Case", "Definite", "Gender", "Number"],
     adjective_features: &["Case", "Gender", "Number"],
+    plural_gender: false,
     pronoun_features: &["Case", "Number", "Person"],
     adverb_ending: "о",
     particles: &[
@@ -311,9 +313,10 @@ impl Morphology for Dolmir {
             (Tense::Fut, _) => format!("зу{prefix}{stem}{}", ["ам", "иш", "ит", "емо", "ете", "ют"][index]),
         }
     }
-    fn finite_features(&self, tense: Tense) -> &'static [&'static str] {
-        match tense {
-            Tense::Past => &["Aspect", "Gender", "Number", "Tense"],
+    fn finite_features(&self, form: Finite) -> &'static [&'static str] {
+        match (form.tense, form.number) {
+            (Tense::Past, Number::Sing) => &["Aspect", "Gender", "Number", "Tense"],
+            (Tense::Past, Number::Plur) => &["Aspect", "Number", "Tense"],
             _ => &["Aspect", "Number", "Person", "Tense"],
         }
     }

@@ -31,6 +31,7 @@ static GRAMMAR: Grammar = Grammar {
     plural_numerals: true,
     noun_features: &["Definite", "Gender", "Number"],
     adjective_features: &["Definite", "Gender", "Number"],
+    plural_gender: true,
     pronoun_features: &["Number", "Person"],
     adverb_ending: "",
     particles: &[
@@ -93,8 +94,11 @@ impl Morphology for Fumali {
         };
         format!("{person}{tense}{stem}")
     }
-    fn finite_features(&self, _: Tense) -> &'static [&'static str] {
-        &["Number", "Person", "Tense"]
+    fn finite_features(&self, form: Finite) -> &'static [&'static str] {
+        match form.person {
+            Person::Third => &["Gender", "Number", "Person", "Tense"],
+            _ => &["Number", "Person", "Tense"],
+        }
     }
     fn infinitive(&self, word: &Word) -> String {
         format!("hu{}", word.stem)
