@@ -1,10 +1,12 @@
 //! Probes and ranks the neurons of one site for one attribute, from a file of activations; needs no libtorch.
+//!
+//! Without options, on what the example `extract` wrote from the fixtures.
 
 mod common;
 
 use anyhow::{bail, Result};
 use clap::Parser;
-use common::{fixture, report, start_log};
+use common::{report, start_log};
 use isogloss::activations::Activations;
 use isogloss::probe::Method;
 use isogloss::ranking::rank;
@@ -20,9 +22,9 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(version)]
 struct Options {
-    /// Activations, with the table of their words beside them
-    #[arg(long, value_name = "FILE.safetensors")]
-    activations: Option<PathBuf>,
+    /// Activations, with the table of their words beside them; by default what the example `extract` writes
+    #[arg(long, value_name = "FILE.safetensors", default_value = "isogloss-out/activations.safetensors")]
+    activations: PathBuf,
     /// Which tensor of the file
     #[arg(long, default_value = "residual.2")]
     site: Site,
@@ -53,7 +55,7 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     start_log();
     let options = Options::parse();
-    let activations = Activations::open(options.activations.unwrap_or_else(|| fixture("activations.safetensors")))?;
+    let activations = Activations::open(&options.activations)?;
     let matrix = activations.site(options.site)?;
     let languages: BTreeSet<&str> = activations.words().iter().map(|word| &*word.language).collect();
     if languages.len() > 1 {

@@ -171,12 +171,21 @@ impl TransferScores {
         Self::new(self.scores().chain(other.scores()).cloned().collect())
     }
 
-    /// Refuses scores of `model` at a step that is not among `steps`; `path` is for the message. Other models' rows are
-    /// not looked at.
+    /// Refuses scores of `model` at a step that is not among `steps`, and a table without any of `model`; `path` is for the
+    /// message. Other models' rows are not looked at.
     ///
     /// # Errors
-    /// [`Error::Line`] naming the first such row, and the steps there are.
+    /// [`Error::Line`] naming the first such row, and the steps there are; [`Error::File`] naming the models there are.
     pub fn check_steps(&self, path: impl AsRef<Path>, model: &str, steps: &[Step]) -> Result<()> {
+        let models: BTreeSet<&str> = self.scores().map(|row| row.model.as_str()).collect();
+        if !models.contains(model) {
+            let models: Vec<&str> = models.into_iter().collect();
+            let message = format!(
+                "has no scores of the model {model}, only of {}; name models as the series' folder",
+                models.join(", ")
+            );
+            return Err(Error::file(path, message));
+        }
         let known: BTreeSet<Step> = steps.iter().copied().collect();
         match self.rows.iter().find(|(_, row)| row.model == model && !known.contains(&row.step)) {
             None => Ok(()),
