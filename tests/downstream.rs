@@ -10,12 +10,24 @@ use std::{env, fs};
 /// What the crate does. It prints the libraries that its process has mapped, one `mapped PATH` a line; every other line is
 /// the library's result, checked below.
 const MAIN: &str = r#"
-use isogloss::bloom::device;
+use isogloss::activations::{extract, ExtractionSettings, Tokenizer};
+use isogloss::bloom::{Bloom, Extent};
+use isogloss::checkpoint::Series;
+use isogloss::treebank::{Scheme, Treebank};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    device::load_cuda();
-    println!("device {:?}", device::parse("cpu")?);
-    // Extraction of activations goes here.
+    let fixtures = std::path::PathBuf::from(std::env::args().nth(1).ok_or("the folder of fixtures")?);
+    let series = Series::open(fixtures.join("tiny-bloom"))?;
+    let checkpoint = series.checkpoints().last().ok_or("no checkpoint")?;
+    let sites = ["residual.1".parse()?, "mlp_output.2".parse()?];
+    let bloom = Bloom::load(checkpoint, Extent::Sites(&sites), tch::Kind::Float, tch::Device::Cpu)?;
+    let tokenizer = Tokenizer::open(checkpoint.tokenizer()?)?;
+    let treebank = Treebank::read("qa", &[fixtures.join("treebanks/qa.conllu")], Scheme::Unimorph)?;
+    let nouns = |word: &isogloss::treebank::Word| word.attributes.get("POS") == Some("N");
+    let found = extract(&bloom, &tokenizer, &treebank, &sites, &ExtractionSettings::default(), nouns)?.activations;
+    let wanted = treebank.words.iter().filter(|word| nouns(word)).count();
+    println!("every noun {}", wanted > 0 && found.words().len() == wanted);
+    println!("neurons {}", found.site(sites[1])?.ncols());
     for line in std::fs::read_to_string("/proc/self/maps")?.lines() {
         if let Some(start) = line.find('/') {
             println!("mapped {}", &line[start..]);
@@ -55,6 +67,7 @@ fn write_crate(folder: &Path) {
     // torch-sys, with four minutes of C++, among them.
     let mut dependencies = manifest["dev-dependencies"].as_table().unwrap().clone();
     let own = format!("path = {root:?}\ndefault-features = false\nfeatures = {features:?}\n");
+    dependencies.insert("tch".to_owned(), manifest["dependencies"]["tch"]["version"].clone());
     dependencies.insert("isogloss".to_owned(), own.parse::<toml::Table>().unwrap().into());
     let mut crate_manifest: toml::Table =
         "workspace = {}\npackage = { name = \"isogloss-downstream\", edition = \"2021\" }\n".parse().unwrap();
@@ -93,7 +106,11 @@ fn a_crate_that_depends_on_this_one_runs() {
     assert!(output.status.success());
 
     // The run path is in the binary: the environment need not know libtorch.
-    let output = Command::new(profile.join("isogloss-downstream")).env_remove("LD_LIBRARY_PATH").output().unwrap();
+    let output = Command::new(profile.join("isogloss-downstream"))
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures"))
+        .env_remove("LD_LIBRARY_PATH")
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let stdout = String::from_utf8(output.stdout).unwrap();
     let mapped: BTreeSet<PathBuf> =
@@ -103,5 +120,5 @@ fn a_crate_that_depends_on_this_one_runs() {
     let libtorch = mapped.iter().find(|path| path.ends_with("libtorch_cpu.so")).expect("libtorch is in the process");
     let cuda = libtorch.with_file_name("libtorch_cuda.so");
     assert_eq!(mapped.contains(&cuda), cuda.exists(), "{}", cuda.display());
-    assert_eq!(results, ["device Cpu"]);
+    assert_eq!(results, ["every noun true", "neurons 64"]);
 }

@@ -170,7 +170,7 @@ fn the_pass_can_be_differentiated() {
     let loss = |shift: f64| {
         let mut parameters: BTreeMap<String, Tensor> =
             loaded.parameters().iter().map(|(name, tensor)| (name.clone(), tensor.copy())).collect();
-        let mut weight = parameters[name].shallow_clone();
+        let weight = parameters[name].shallow_clone();
         let _ = tch::no_grad(|| weight.get(3).get(5).f_add_scalar_(shift).unwrap());
         let weight = weight.set_requires_grad(true);
         parameters.insert(name.into(), weight.shallow_clone());

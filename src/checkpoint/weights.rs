@@ -121,7 +121,7 @@ impl Weights {
         }
         for (name, shard) in &index.weight_map {
             let found = self.tensors.get(bare(name)).and_then(|entry| self.shards.get(entry.shard));
-            if !found.is_some_and(|(file, _)| *file == self.dir.join(shard)) {
+            if found.is_none_or(|(file, _)| *file != self.dir.join(shard)) {
                 return Err(Error::file(
                     path,
                     format!("says that `{shard}` holds the tensor `{name}`, but it does not"),

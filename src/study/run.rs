@@ -27,7 +27,7 @@ impl Study {
             sites: self.sites.clone(),
             seeds: self.seeds.clone(),
             k: self.k.iter().copied().max().unwrap_or(0),
-            split: self.split.clone(),
+            split: self.split,
             method: self.method.clone(),
         };
         let cells = self.attributes.len() * self.sites.len() * self.seeds.len();

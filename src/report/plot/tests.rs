@@ -202,7 +202,8 @@ fn every_edge_case_gives_both_files() {
 #[test]
 fn the_same_plot_gives_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
-    let plots: [(&str, &dyn Fn(&Path) -> Vec<PathBuf>); 3] = [
+    type Save<'a> = &'a dyn Fn(&Path) -> Vec<PathBuf>;
+    let plots: [(&str, Save); 3] = [
         ("a.steps.3", &|p| series().save(p).unwrap()),
         ("b", &|p| languages().save(p).unwrap()),
         ("c", &|p| transfer().save(p).unwrap()),
