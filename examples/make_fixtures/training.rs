@@ -71,7 +71,7 @@ pub fn train(seed: u64, steps: &[u64], series: &Path) -> Result<()> {
                 started.elapsed().as_secs_f64()
             );
             (total, count) = (0.0, 0);
-            parameters::save(&variables, &config, &series.join(format!("global_step{step}")), Kind::Half)?;
+            parameters::save(&variables, &config, series.join(format!("global_step{step}")), Kind::Half)?;
         }
         if step == last {
             break;

@@ -14,7 +14,7 @@
 //! use isogloss::overlap::{ceiling, pairs, by_step};
 //! use isogloss::ranking::{Cell, CurvePoint, RankedCell, Ranking};
 //!
-//! let ranked = |language: &str, neurons: [usize; 3]| {
+//! let ranked = |language: &str, neurons: [usize; 3]| -> isogloss::Result<RankedCell> {
 //!     let curve = neurons.iter().enumerate().map(|(i, &neuron)| CurvePoint {
 //!         rank: i + 1, neuron, nmi_dev: None, nmi_test: None, accuracy_test: None,
 //!     });
@@ -22,7 +22,7 @@
 //!         model: "bloom".into(), step: "1000".parse()?, site: "residual.3".parse()?, attribute: "Number".into(),
 //!         language: language.into(), method: "poisson".into(), seed: 0,
 //!     };
-//!     isogloss::Result::Ok(RankedCell { cell, ranking: Ranking::new(10, curve.collect())? })
+//!     Ok(RankedCell { cell, ranking: Ranking::new(10, curve.collect())? })
 //! };
 //! let cells = [ranked("es", [1, 2, 3])?, ranked("pt", [3, 2, 9])?];
 //! let rows = pairs(&cells, &[3])?;
