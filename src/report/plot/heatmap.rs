@@ -195,7 +195,7 @@ impl Grid {
             bottom = y + most(&mut below.into_iter()) + ROW_GAP;
             row.iter_mut().for_each(|place| place.y = y);
         }
-        let (first_top, first_height) = first.unwrap_or((0.0, EMPTY.1));
+        let (first_top, first_height) = first.unwrap_or((6.0, EMPTY.1));
         let (width, height) = if places.is_empty() { EMPTY } else { (right - GAP, bottom - ROW_GAP) };
         Grid { places, width, height, first_top, first_height, turned }
     }

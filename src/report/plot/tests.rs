@@ -66,6 +66,19 @@ fn languages() -> Heatmaps {
     }
 }
 
+fn five_languages(panels: usize) -> Heatmaps {
+    let maps = languages();
+    let panel = |mut panel: Heatmap| {
+        panel.labels.truncate(5);
+        panel.values.truncate(5);
+        panel.values.iter_mut().for_each(|row| row.truncate(5));
+        panel.marks.clear();
+        panel
+    };
+    let panels = maps.panels.iter().cloned().map(panel).cycle().take(panels).collect();
+    Heatmaps { panels, value_label: "share of the 10 best neurons in common".into(), ..maps }
+}
+
 fn transfer() -> Scatter {
     let group = |label: &str, shift: f64| ScatterGroup {
         label: label.into(),
@@ -180,6 +193,8 @@ fn edge_cases() -> Vec<(&'static str, Box<dyn Plot>)> {
         ("no-panels", Box::new(map(vec![], Triangle::Full, None))),
         ("empty-panel", Box::new(map(vec![empty_panel], Triangle::Full, None))),
         ("two-full", Box::new(map(vec![two(0.0)], Triangle::Full, Some(0.5)))),
+        ("one-row", Box::new(five_languages(3))),
+        ("two-rows", Box::new(five_languages(5))),
         ("four-panels", Box::new(map(vec![many(5), many(5), many(8), two(0.3)], Triangle::Lower, None))),
         ("fifty", Box::new(map(vec![many(50)], Triangle::Lower, None))),
         ("no-points", Box::new(points(vec![]))),
@@ -203,10 +218,11 @@ fn every_edge_case_gives_both_files() {
 #[test]
 fn the_same_plot_gives_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
-    let plots: [(&str, &dyn Fn(&Path) -> Vec<PathBuf>); 3] = [
-        ("a.steps.3", &|p| series().save(p).unwrap()),
-        ("b", &|p| languages().save(p).unwrap()),
-        ("c", &|p| transfer().save(p).unwrap()),
+    type Save = fn(&Path) -> Vec<PathBuf>;
+    let plots: [(&str, Save); 3] = [
+        ("a.steps.3", |p| series().save(p).unwrap()),
+        ("b", |p| languages().save(p).unwrap()),
+        ("c", |p| transfer().save(p).unwrap()),
     ];
     for (name, save) in plots {
         let paths = save(&dir.path().join(name));
@@ -278,17 +294,11 @@ fn a_triangle_begins_right_below_its_title() {
 
 #[test]
 fn the_colour_bar_grows_for_its_label_where_panels_leave_room() {
-    let label = "share of the 10 best neurons in common";
-    let small = |panels: usize| {
-        let panel =
-            Heatmap { labels: ["a", "b", "c", "d", "e"].map(String::from).to_vec(), ..languages().panels[0].clone() };
-        let cut = |rows: &[Vec<Option<f64>>]| rows.iter().take(5).map(|row| row[..5].to_vec()).collect();
-        let panel = Heatmap { values: cut(&panel.values), marks: vec![], ..panel };
-        Heatmaps { value_label: label.into(), panels: vec![panel; panels], ..languages() }.svg().unwrap()
-    };
+    let maps = |panels| five_languages(panels).svg().unwrap();
+    let one_line = format!(">{}</text>", five_languages(1).value_label);
     // Two rows of panels are taller than the label is long, one is not.
-    assert!(small(6).contains(&format!(">{label}</text>")));
-    assert!(!small(3).contains(&format!(">{label}</text>")) && texts(&small(3)).contains(label));
+    assert!(maps(6).contains(&one_line));
+    assert!(!maps(3).contains(&one_line) && texts(&maps(3)).contains(&five_languages(1).value_label));
 }
 
 #[test]
