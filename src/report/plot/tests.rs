@@ -218,11 +218,11 @@ fn every_edge_case_gives_both_files() {
 #[test]
 fn the_same_plot_gives_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
-    type Save = fn(&Path) -> Vec<PathBuf>;
+    type Save<'a> = &'a dyn Fn(&Path) -> Vec<PathBuf>;
     let plots: [(&str, Save); 3] = [
-        ("a.steps.3", |p| series().save(p).unwrap()),
-        ("b", |p| languages().save(p).unwrap()),
-        ("c", |p| transfer().save(p).unwrap()),
+        ("a.steps.3", &|p| series().save(p).unwrap()),
+        ("b", &|p| languages().save(p).unwrap()),
+        ("c", &|p| transfer().save(p).unwrap()),
     ];
     for (name, save) in plots {
         let paths = save(&dir.path().join(name));
