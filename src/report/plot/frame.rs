@@ -1,8 +1,8 @@
 //! What plots with two axes share: the frame, its labels, the legend, markers and colours.
 
 use super::axis::Linear;
+use super::font::{text_width, wrap};
 use super::picture::{Anchor, Color, Picture, Point, Stroke, BLACK, GREY, LIGHT, WHITE};
-use super::raster::{circle, text_width, wrap};
 
 /// Okabe and Ito 2008, darkest first; its yellow is too faint for a line on white and is left out.
 pub(super) const PALETTE: [Color; 7] = [
@@ -51,7 +51,8 @@ pub(super) fn cyclic<T: Copy>(list: &[T], index: usize, or: T) -> T {
 }
 
 pub(super) fn draw_marker(picture: &mut Picture, (x, y): Point, marker: Marker, filled: bool, color: Color) {
-    let r = 3.4;
+    // A white rim keeps markers apart where they lie on one another.
+    let (fill, stroke) = if filled { (color, Stroke::solid(WHITE, 0.6)) } else { (WHITE, Stroke::solid(color, 1.2)) };
     let bar = |turned: bool| -> Vec<Point> {
         let (long, thin) = (4.2, 1.1);
         let corners = [
@@ -72,7 +73,7 @@ pub(super) fn draw_marker(picture: &mut Picture, (x, y): Point, marker: Marker, 
         corners.iter().map(|&(a, b)| if turned { ((a - b) * half, (a + b) * half) } else { (a, b) }).collect()
     };
     let outline = match marker {
-        Marker::Circle => circle((0.0, 0.0), r),
+        Marker::Circle => return picture.circle((x, y), 3.4, fill, Some(stroke)),
         Marker::Square => vec![(-3.1, -3.1), (3.1, -3.1), (3.1, 3.1), (-3.1, 3.1)],
         Marker::Triangle => vec![(0.0, -4.3), (3.9, 2.9), (-3.9, 2.9)],
         Marker::Wedge => vec![(0.0, 4.3), (-3.9, -2.9), (3.9, -2.9)],
@@ -81,12 +82,7 @@ pub(super) fn draw_marker(picture: &mut Picture, (x, y): Point, marker: Marker, 
         Marker::Cross => bar(true),
     };
     let points: Vec<Point> = outline.into_iter().map(|(a, b)| (x + a, y + b)).collect();
-    // A white rim keeps markers apart where they lie on one another.
-    if filled {
-        picture.area(&points, color, Some(Stroke::solid(WHITE, 0.6)));
-    } else {
-        picture.area(&points, WHITE, Some(Stroke::solid(color, 1.2)));
-    }
+    picture.area(&points, fill, Some(stroke));
 }
 
 /// The plot area in a picture that already has its title, axis labels and legend.

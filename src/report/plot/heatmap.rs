@@ -1,8 +1,8 @@
 use super::axis::Linear;
 use super::check_finite;
+use super::font::{text_width, wrap};
 use super::frame::{LABEL_SIZE, TICK_SIZE, TITLE_SIZE};
 use super::picture::{Anchor, Color, Picture, Stroke, BLACK, GREY, WHITE};
-use super::raster::{text_width, wrap};
 use super::Plot;
 use crate::{Error, Result};
 
@@ -28,7 +28,7 @@ pub struct Heatmap {
     pub marks: Vec<Vec<bool>>,
 }
 
-/// Heat maps side by side, with one colour scale: overlap of each pair of languages, a panel a step, site or attribute.
+/// Heat maps side by side, three a row, with one colour scale: overlap of each pair of languages, a panel a step, site or attribute.
 ///
 /// Light is low and dark is high, in steps of equal lightness (OKLab), so that the scale reads in grey as well. Up to 24
 /// languages each cell says its value; with more, the colour alone does.
@@ -54,6 +54,15 @@ const NAME_SIZE: f64 = 9.5;
 const MOST_NUMBERED: usize = 24;
 const PANELS_A_ROW: usize = 3;
 const GAP: f64 = 26.0;
+const ROW_GAP: f64 = 12.0;
+/// Between a panel and the names to its left and below it.
+const NAME_GAP: f64 = 6.0;
+/// The widest title on a line of its own above a narrow panel.
+const TITLE_WIDTH: f64 = 180.0;
+/// Width and height of a panel that has no cells.
+const EMPTY: (f64, f64) = (100.0, 60.0);
+/// The colour bar's height: the first panels', if it lies between these.
+const BAR_HEIGHTS: (f64, f64) = (120.0, 300.0);
 
 impl Plot for Heatmaps {
     fn picture(&self) -> Result<Picture> {
@@ -61,33 +70,23 @@ impl Plot for Heatmaps {
             check(panel)?;
         }
         let scale = self.scale()?;
-        let largest = self.panels.iter().map(|panel| panel.labels.len()).max().unwrap_or(0);
-        let numbered = largest <= MOST_NUMBERED;
+        let numbered = self.panels.iter().all(|panel| panel.labels.len() <= MOST_NUMBERED);
         let cell = if numbered { 27.0 } else { 12.0 };
-        let names = self.panels.iter().flat_map(|panel| &panel.labels);
-        let name_width = names.map(|name| text_width(name, NAME_SIZE)).fold(0.0, f64::max);
-        // Names of columns stand upright where they are wider than a column.
-        let turned = name_width > cell - 2.0;
-        let name_height = if turned { name_width } else { NAME_SIZE };
-        let side = (cell * largest as f64).max(180.0);
-        let columns = self.panels.len().clamp(1, PANELS_A_ROW);
-        let panel_width = name_width + 6.0 + side;
-        let panel_titles: Vec<Vec<String>> =
-            self.panels.iter().map(|panel| wrap(&panel.title, LABEL_SIZE, side)).collect();
-        let title_lines = panel_titles.iter().map(Vec::len).max().unwrap_or(0);
-        let panel_top = 14.0 * title_lines as f64 + 6.0;
-        let panel_height = panel_top + side + 6.0 + name_height;
-
+        let mut grid = Grid::new(self, cell);
         let left = 14.0;
-        let all_panels = columns as f64 * (panel_width + GAP) - GAP;
-        let bar_left = left + all_panels + 24.0;
+        let bar_left = left + grid.width + 24.0;
         let ticks_width = scale.ticks.iter().map(|(_, label)| text_width(label, TICK_SIZE)).fold(0.0, f64::max) + 10.0;
-        let bar_label = wrap(&self.value_label, LABEL_SIZE, side.min(300.0));
+        // The bar may be as tall as all panels, if that puts its label on one line.
+        let bar_height = grid.first_height.clamp(BAR_HEIGHTS.0, BAR_HEIGHTS.1);
+        let bar_label = wrap(&self.value_label, LABEL_SIZE, bar_height.max(grid.height - grid.first_top));
+        let label_length = bar_label.iter().map(|line| text_width(line, LABEL_SIZE)).fold(0.0, f64::max);
+        let bar_height = bar_height.max(label_length.ceil());
         let width = bar_left + 12.0 + 8.0 + ticks_width + 14.0 * bar_label.len() as f64 + 14.0;
+        // Few languages make a picture narrower than its title.
+        let width = width.max((text_width(&self.title, TITLE_SIZE) + 2.0 * left).min(400.0));
         let title = wrap(&self.title, TITLE_SIZE, width - 2.0 * left);
         let top = 12.0 + 17.0 * title.len() as f64 + 4.0;
-        let rows = self.panels.len().div_ceil(columns).max(1);
-        let bottom = top + rows as f64 * (panel_height + GAP) - GAP;
+        let bottom = top + grid.height.max(grid.first_top + bar_height + 4.0);
         let caption = wrap(&self.caption(numbered), TICK_SIZE, width - 2.0 * left);
         let mut picture = Picture::new(width, bottom + 10.0 + 14.0 * caption.len() as f64 + 8.0);
 
@@ -95,19 +94,18 @@ impl Plot for Heatmaps {
             picture.text((left, 24.0 + 17.0 * i as f64), line, TITLE_SIZE, Anchor::Start, BLACK);
         }
         if self.panels.is_empty() {
-            let at = (left + all_panels / 2.0, (top + bottom) / 2.0);
+            let at = (left + grid.width / 2.0, top + grid.height / 2.0);
             picture.text(at, "no data", LABEL_SIZE, Anchor::Middle, GREY);
         }
-        for (i, (panel, title)) in self.panels.iter().zip(&panel_titles).enumerate() {
-            let x = left + name_width + 6.0 + (i % columns) as f64 * (panel_width + GAP);
-            let y = top + (i / columns) as f64 * (panel_height + GAP);
-            for (j, line) in title.iter().enumerate() {
-                picture.text((x, y + 12.0 + 14.0 * j as f64), line, LABEL_SIZE, Anchor::Start, BLACK);
+        for (panel, place) in self.panels.iter().zip(&mut grid.places) {
+            (place.x, place.y) = (left + place.x, top + place.y);
+            for (i, line) in place.title.iter().enumerate() {
+                let above = 8.0 + 14.0 * (place.title.len() - 1 - i) as f64;
+                picture.text((place.x, place.y - above), line, LABEL_SIZE, Anchor::Start, BLACK);
             }
-            let place = Place { x, y: y + panel_top, cell, numbered, turned };
-            self.draw_panel(&mut picture, panel, &scale, &place);
+            self.draw_panel(&mut picture, panel, &scale, place, grid.turned, numbered);
         }
-        self.draw_bar(&mut picture, &scale, (bar_left, top + panel_top), side, &bar_label, ticks_width);
+        self.draw_bar(&mut picture, &scale, (bar_left, top + grid.first_top), bar_height, &bar_label, ticks_width);
         for (i, line) in caption.iter().enumerate() {
             let at = (left, bottom + 10.0 + 14.0 * (i + 1) as f64 - 4.0);
             picture.text(at, line, TICK_SIZE, Anchor::Start, GREY);
@@ -116,13 +114,91 @@ impl Plot for Heatmaps {
     }
 }
 
-/// Where a panel's first cell is, and how cells look.
+/// Where a panel's first drawn cell is, and which of its rows and columns are drawn.
 struct Place {
     x: f64,
     y: f64,
     cell: f64,
-    numbered: bool,
+    first_row: usize,
+    rows: usize,
+    columns: usize,
+    title: Vec<String>,
+}
+
+impl Place {
+    fn new(panel: &Heatmap, triangle: Triangle, cell: f64) -> Place {
+        let count = panel.labels.len();
+        let no_value = |i: usize| panel.values.get(i).and_then(|row| row.get(i)).is_some_and(Option::is_none);
+        let lower = triangle == Triangle::Lower && count > 0;
+        // A triangle has nothing but the diagonal in its first row and its last column.
+        let first_row = usize::from(lower && no_value(0));
+        let columns = count - usize::from(lower && no_value(count - 1));
+        let mut place = Place { x: 0.0, y: 0.0, cell, first_row, rows: count - first_row, columns, title: Vec::new() };
+        let narrow = text_width(&panel.title, LABEL_SIZE).ceil().min(TITLE_WIDTH);
+        place.title = wrap(&panel.title, LABEL_SIZE, place.size().0.max(narrow));
+        place
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rows == 0 || self.columns == 0
+    }
+
+    fn size(&self) -> (f64, f64) {
+        if self.is_empty() {
+            return EMPTY;
+        }
+        (self.cell * self.columns as f64, self.cell * self.rows as f64)
+    }
+}
+
+/// All panels in rows and columns that are as large as what they hold.
+struct Grid {
+    places: Vec<Place>,
+    width: f64,
+    height: f64,
+    /// Where the cells of the first row of panels begin, and how tall they are.
+    first_top: f64,
+    first_height: f64,
+    /// Names of columns stand upright where they are wider than a column.
     turned: bool,
+}
+
+impl Grid {
+    fn new(maps: &Heatmaps, cell: f64) -> Grid {
+        let mut places: Vec<Place> = maps.panels.iter().map(|p| Place::new(p, maps.triangle, cell)).collect();
+        let most = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, f64::max);
+        let names: Vec<f64> = maps
+            .panels
+            .iter()
+            .map(|panel| most(&mut panel.labels.iter().map(|name| text_width(name, NAME_SIZE))))
+            .collect();
+        let turned = names.iter().any(|&width| width > cell - 2.0);
+
+        let mut right = 0.0;
+        for column in 0..PANELS_A_ROW.min(places.len()) {
+            let inside = || places.iter().zip(&names).skip(column).step_by(PANELS_A_ROW);
+            let x = right + most(&mut inside().map(|(_, &name)| name)) + NAME_GAP;
+            let title = |place: &Place| most(&mut place.title.iter().map(|line| text_width(line, LABEL_SIZE)));
+            right = x + most(&mut inside().map(|(place, _)| place.size().0.max(title(place)))) + GAP;
+            places.iter_mut().skip(column).step_by(PANELS_A_ROW).for_each(|place| place.x = x);
+        }
+        let mut bottom = 0.0;
+        let mut first = None;
+        for (row, names) in places.chunks_mut(PANELS_A_ROW).zip(names.chunks(PANELS_A_ROW)) {
+            let lines = most(&mut row.iter().map(|place| place.title.len() as f64));
+            let y = bottom + 14.0 * lines + 6.0;
+            let height = most(&mut row.iter().map(|place| place.size().1));
+            first.get_or_insert((y, height));
+            // A panel's names hang from its own last row, so a small one with long names may yet be the tallest.
+            let name_height = |name: f64| if turned { name } else { NAME_SIZE };
+            let below = row.iter().zip(names).map(|(place, &name)| place.size().1 + NAME_GAP + name_height(name));
+            bottom = y + most(&mut below.into_iter()) + ROW_GAP;
+            row.iter_mut().for_each(|place| place.y = y);
+        }
+        let (first_top, first_height) = first.unwrap_or((6.0, EMPTY.1));
+        let (width, height) = if places.is_empty() { EMPTY } else { (right - GAP, bottom - ROW_GAP) };
+        Grid { places, width, height, first_top, first_height, turned }
+    }
 }
 
 impl Heatmaps {
@@ -165,14 +241,24 @@ impl Heatmaps {
         parts.join("; ")
     }
 
-    fn draw_panel(&self, picture: &mut Picture, panel: &Heatmap, scale: &Linear, place: &Place) {
+    fn draw_panel(
+        &self,
+        picture: &mut Picture,
+        panel: &Heatmap,
+        scale: &Linear,
+        place: &Place,
+        turned: bool,
+        numbered: bool,
+    ) {
         let cell = place.cell;
-        let count = panel.labels.len();
-        if count == 0 {
-            picture.text((place.x + 90.0, place.y + 90.0), "no data", LABEL_SIZE, Anchor::Middle, GREY);
+        if place.is_empty() {
+            let at = (place.x + EMPTY.0 / 2.0, place.y + EMPTY.1 / 2.0);
+            picture.text(at, "no data", LABEL_SIZE, Anchor::Middle, GREY);
+            return;
         }
+        let top = |row: usize| place.y + cell * row.saturating_sub(place.first_row) as f64;
         for (row, column, value) in self.cells(panel) {
-            let (x, y) = (place.x + cell * column as f64, place.y + cell * row as f64);
+            let (x, y) = (place.x + cell * column as f64, top(row));
             let color = value.map_or(MISSING, |v| shade(scale.share(v)));
             picture.rectangle((x, y), cell - 0.6, cell - 0.6, color);
             let ink = if contrast(color, WHITE) > contrast(color, BLACK) { WHITE } else { BLACK };
@@ -183,7 +269,7 @@ impl Heatmaps {
                     let ends = [(x + 3.0, y + cell - 3.6), (x + cell - 3.6, y + 3.0)];
                     picture.line(&ends, Stroke::solid(GREY, 0.8));
                 }
-                Some(value) if place.numbered => {
+                Some(value) if numbered => {
                     let text = cell_number(value);
                     picture.text((center.0, center.1 + 3.0), &text, NUMBER_SIZE, Anchor::Middle, ink);
                     if mark {
@@ -192,27 +278,20 @@ impl Heatmaps {
                         picture.text(at, "*", NUMBER_SIZE, Anchor::Start, ink);
                     }
                 }
-                Some(_) if mark => picture.area(&super::raster::circle(center, 1.8), ink, None),
+                Some(_) if mark => picture.circle(center, 1.8, ink, None),
                 Some(_) => {}
             }
         }
-        // A triangle without its diagonal has nothing in its first row and its last column.
-        let row_drawn = |i: usize| self.triangle == Triangle::Full || self.cells(panel).any(|(row, _, _)| row == i);
-        let column_drawn =
-            |i: usize| self.triangle == Triangle::Full || self.cells(panel).any(|(_, column, _)| column == i);
-        for (i, name) in panel.labels.iter().enumerate() {
-            let middle = cell * (i as f64 + 0.5);
-            if row_drawn(i) {
-                picture.text((place.x - 5.0, place.y + middle + 3.2), name, NAME_SIZE, Anchor::End, BLACK);
-            }
-            if !column_drawn(i) {
-                continue;
-            }
-            let below = place.y + cell * count as f64;
-            if place.turned {
-                picture.turned_text((place.x + middle + 3.2, below + 5.0), name, NAME_SIZE, Anchor::End, BLACK);
+        for (i, name) in panel.labels.iter().enumerate().skip(place.first_row) {
+            picture.text((place.x - 5.0, top(i) + cell / 2.0 + 3.2), name, NAME_SIZE, Anchor::End, BLACK);
+        }
+        let below = top(panel.labels.len());
+        for (i, name) in panel.labels.iter().enumerate().take(place.columns) {
+            let middle = place.x + cell * (i as f64 + 0.5);
+            if turned {
+                picture.turned_text((middle + 3.2, below + 5.0), name, NAME_SIZE, Anchor::End, BLACK);
             } else {
-                picture.text((place.x + middle, below + 12.0), name, NAME_SIZE, Anchor::Middle, BLACK);
+                picture.text((middle, below + 12.0), name, NAME_SIZE, Anchor::Middle, BLACK);
             }
         }
     }
@@ -222,11 +301,10 @@ impl Heatmaps {
         picture: &mut Picture,
         scale: &Linear,
         (x, y): (f64, f64),
-        side: f64,
+        height: f64,
         label: &[String],
         ticks_width: f64,
     ) {
-        let height = side.min(300.0);
         let bands = 64;
         for i in 0..bands {
             let (from, to) = (f64::from(i) / f64::from(bands), f64::from(i + 1) / f64::from(bands));

@@ -5,10 +5,10 @@
 //! Lines differ in colour (the palette of Okabe and Ito 2008), in marker and in dash, so that they stay apart in grey;
 //! the legend lies below the axes, where it hides nothing.
 //!
-//! Both files come from one list of shapes ([`Picture`]), which this module lays out itself: text in an SVG stays text
-//! (sans-serif, the reader's own font), and the PNG is drawn with the DejaVu Sans that the crate carries, since no
-//! font can be assumed on a machine. That font covers Latin, Greek and Cyrillic; letters that it lacks (Devanagari, Han)
-//! are intact in the SVG and boxes in the PNG.
+//! Both files come from one list of shapes ([`Picture`]), which this module lays out itself and writes as SVG; the PNG is
+//! that SVG drawn by resvg. Text in an SVG stays text (DejaVu Sans where the reader has it, else another sans-serif); in
+//! the PNG it is always in the DejaVu Sans that the crate carries, since no font can be assumed on a machine. That font
+//! covers Latin, Greek and Cyrillic; letters that it lacks (Devanagari, Han) are intact in the SVG and boxes in the PNG.
 //!
 //! # Examples
 //! ```
@@ -31,10 +31,10 @@
 //! ```
 
 mod axis;
+mod font;
 mod frame;
 mod heatmap;
 mod picture;
-mod raster;
 mod scatter;
 mod steps;
 #[cfg(test)]

@@ -1,6 +1,14 @@
-use super::raster;
-use crate::Result;
+use super::font;
+use crate::{Error, Result};
+use resvg::tiny_skia::{Pixmap, Transform};
+use resvg::usvg;
 use std::fmt::Write as _;
+
+/// Pixels of the PNG a unit.
+const SCALE: f64 = 2.0;
+
+/// The most pixels along a side; a larger picture is a mistake, and would not fit in memory.
+const MAX_PIXELS: f64 = 30_000.0;
 
 /// A point, in units from the upper left corner; x to the right, y down.
 pub(super) type Point = (f64, f64);
@@ -71,6 +79,12 @@ pub(super) enum Shape {
         fill: Color,
         stroke: Option<Stroke>,
     },
+    Circle {
+        center: Point,
+        radius: f64,
+        fill: Color,
+        stroke: Option<Stroke>,
+    },
     /// `at` is the baseline; `turned` text reads upwards.
     Text {
         at: Point,
@@ -107,6 +121,10 @@ impl Picture {
         self.area(&[(x, y), (x + width, y), (x + width, y + height), (x, y + height)], fill, None);
     }
 
+    pub(super) fn circle(&mut self, center: Point, radius: f64, fill: Color, stroke: Option<Stroke>) {
+        self.shapes.push(Shape::Circle { center: rounded(center), radius, fill, stroke });
+    }
+
     pub(super) fn text(&mut self, at: Point, text: &str, size: f64, anchor: Anchor, color: Color) {
         let at = rounded(at);
         self.shapes.push(Shape::Text { at, text: text.to_string(), size, anchor, color, turned: false });
@@ -127,7 +145,8 @@ impl Picture {
         let (width, height) = (number(self.width), number(self.height));
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
-             font-family=\"DejaVu Sans, Verdana, Arial, sans-serif\">\n<rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n"
+             font-family=\"{}, Verdana, Arial, sans-serif\">\n<rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n",
+            font::FAMILY
         );
         for shape in &self.shapes {
             // Writing to a string cannot fail.
@@ -138,6 +157,11 @@ impl Picture {
                 Shape::Area { points, fill, stroke } => {
                     let stroke = stroke.as_ref().map(stroke_attributes).unwrap_or_default();
                     writeln!(svg, "<polygon points=\"{}\"{}{stroke}/>", list(points), paint("fill", *fill))
+                }
+                Shape::Circle { center: (x, y), radius, fill, stroke } => {
+                    let stroke = stroke.as_ref().map(stroke_attributes).unwrap_or_default();
+                    let (x, y, radius) = (number(*x), number(*y), number(*radius));
+                    writeln!(svg, "<circle cx=\"{x}\" cy=\"{y}\" r=\"{radius}\"{}{stroke}/>", paint("fill", *fill))
                 }
                 Shape::Text { at: (x, y), text, size, anchor, color, turned } => {
                     let anchor = match anchor {
@@ -156,12 +180,27 @@ impl Picture {
         svg
     }
 
-    /// The picture as a PNG file's bytes.
+    /// The SVG document drawn as a PNG file's bytes, two pixels a unit.
     ///
     /// # Errors
-    /// [`Error::Data`](crate::Error::Data) where it is too large to encode.
+    /// [`Error::Data`] where it is too large to encode.
     pub fn png(&self) -> Result<Vec<u8>> {
-        raster::png(self)
+        let (width, height) = (self.width * SCALE, self.height * SCALE);
+        let too_large = || {
+            let size = format!("a picture of {width} x {height} pixels");
+            Error::Data(format!("{size} cannot be written as PNG: draw fewer panels or languages at once"))
+        };
+        let fits = |side: f64| (1.0..=MAX_PIXELS).contains(&side);
+        if !fits(width) || !fits(height) {
+            return Err(too_large());
+        }
+        let options =
+            usvg::Options { font_family: font::FAMILY.into(), fontdb: font::database(), ..usvg::Options::default() };
+        let tree = usvg::Tree::from_str(&self.svg(), &options)
+            .map_err(|e| Error::Data(format!("cannot draw a picture's SVG: {e}")))?;
+        let mut pixels = Pixmap::new(width as u32, height as u32).ok_or_else(too_large)?;
+        resvg::render(&tree, Transform::from_scale(SCALE as f32, SCALE as f32), &mut pixels.as_mut());
+        pixels.encode_png().map_err(|e| Error::Data(format!("cannot encode a PNG: {e}")))
     }
 }
 
@@ -206,7 +245,7 @@ fn escape(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             // XML 1.0 has no way to write these.
-            c if c.is_control() => escaped.push(' '),
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push(' '),
             c => escaped.push(c),
         }
     }

@@ -1,8 +1,8 @@
 use super::axis::Linear;
 use super::check_finite;
+use super::font::text_width;
 use super::frame::{cyclic, draw_marker, Frame, Look, Marker, Words, MARKERS, PALETTE};
 use super::picture::{Anchor, Picture, Point, Stroke, BLACK};
-use super::raster::text_width;
 use super::Plot;
 use crate::Result;
 

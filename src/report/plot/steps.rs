@@ -1,8 +1,8 @@
 use super::axis::{Linear, StepAxis};
 use super::check_finite;
+use super::font::text_width;
 use super::frame::{cyclic, draw_marker, Frame, Look, Marker, Words, DASHES, MARKERS, PALETTE, TICK_SIZE};
 use super::picture::{Picture, Point, Stroke, BLACK, GREY};
-use super::raster::text_width;
 use super::Plot;
 use crate::checkpoint::Step;
 use crate::{Error, Result};

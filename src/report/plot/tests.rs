@@ -1,6 +1,7 @@
 use super::heatmap::shade;
 use super::*;
 use crate::checkpoint::Step;
+use resvg::tiny_skia::Pixmap;
 
 const STEPS: [u64; 10] = [0, 30, 100, 200, 400, 800, 1500, 3000, 4500, 6000];
 
@@ -63,6 +64,19 @@ fn languages() -> Heatmaps {
         scale_max: None,
         mark_meaning: "Holm-adjusted p < 0.05".into(),
     }
+}
+
+fn five_languages(panels: usize) -> Heatmaps {
+    let maps = languages();
+    let panel = |mut panel: Heatmap| {
+        panel.labels.truncate(5);
+        panel.values.truncate(5);
+        panel.values.iter_mut().for_each(|row| row.truncate(5));
+        panel.marks.clear();
+        panel
+    };
+    let panels = maps.panels.iter().cloned().map(panel).cycle().take(panels).collect();
+    Heatmaps { panels, value_label: "share of the 10 best neurons in common".into(), ..maps }
 }
 
 fn transfer() -> Scatter {
@@ -179,6 +193,8 @@ fn edge_cases() -> Vec<(&'static str, Box<dyn Plot>)> {
         ("no-panels", Box::new(map(vec![], Triangle::Full, None))),
         ("empty-panel", Box::new(map(vec![empty_panel], Triangle::Full, None))),
         ("two-full", Box::new(map(vec![two(0.0)], Triangle::Full, Some(0.5)))),
+        ("one-row", Box::new(five_languages(3))),
+        ("two-rows", Box::new(five_languages(5))),
         ("four-panels", Box::new(map(vec![many(5), many(5), many(8), two(0.3)], Triangle::Lower, None))),
         ("fifty", Box::new(map(vec![many(50)], Triangle::Lower, None))),
         ("no-points", Box::new(points(vec![]))),
@@ -253,6 +269,38 @@ fn a_lower_triangle_draws_each_pair_once() {
     assert_eq!(cells(&maps) - lower, 77);
 }
 
+/// Where the text lies whose line is `label`: x and y.
+fn place_of(svg: &str, label: &str) -> (f64, f64) {
+    let line = svg.lines().find(|line| line.ends_with(&format!(">{label}</text>"))).unwrap();
+    let value = |name: &str| line.split_once(name).unwrap().1.split_once('"').unwrap().0.parse().unwrap();
+    (value(" x=\""), value(" y=\""))
+}
+
+#[test]
+fn a_triangle_begins_right_below_its_title() {
+    let first_name = |triangle, name| {
+        let svg = Heatmaps { triangle, ..languages() }.svg().unwrap();
+        place_of(&svg, name).1 - place_of(&svg, "step 1000").1
+    };
+    // `ar` has no row in a triangle whose diagonal is empty: `ca` lies where `ar` does in the full matrix.
+    assert_eq!(first_name(Triangle::Lower, "ca"), first_name(Triangle::Full, "ar"));
+    // With a diagonal every row is drawn.
+    let mut maps = languages();
+    maps.panels.truncate(1);
+    (0..13).for_each(|i| maps.panels[0].values[i][i] = Some(0.1));
+    let svg = maps.svg().unwrap();
+    assert_eq!(place_of(&svg, "ar").1 - place_of(&svg, "step 1000").1, first_name(Triangle::Full, "ar"));
+}
+
+#[test]
+fn the_colour_bar_grows_for_its_label_where_panels_leave_room() {
+    let maps = |panels| five_languages(panels).svg().unwrap();
+    let one_line = format!(">{}</text>", five_languages(1).value_label);
+    // Two rows of panels are taller than the label is long, one is not.
+    assert!(maps(6).contains(&one_line));
+    assert!(!maps(3).contains(&one_line) && texts(&maps(3)).contains(&five_languages(1).value_label));
+}
+
 #[test]
 fn lines_are_interrupted_only_where_a_step_is_missing() {
     let at = |steps: &[u64]| steps.iter().map(|&s| (Step::Number(s), 0.1)).collect::<Vec<_>>();
@@ -316,24 +364,45 @@ fn the_png_shows_the_shapes_of_the_svg() {
     let mut picture = Picture::new(20.0, 10.0);
     picture.rectangle((2.0, 3.0), 5.0, 4.0, picture::Color::new(200, 0, 0));
     let decode = |bytes: &[u8]| {
-        let mut reader = png::Decoder::new(bytes).read_info().unwrap();
-        let mut pixels = vec![0; reader.output_buffer_size()];
-        let info = reader.next_frame(&mut pixels).unwrap();
-        (info.width, info.height, pixels)
+        let pixels = Pixmap::decode_png(bytes).unwrap();
+        (pixels.width(), pixels.height(), pixels.take())
     };
     let (width, height, pixels) = decode(&picture.png().unwrap());
     assert_eq!((width, height), (40, 20));
-    for (i, pixel) in pixels.chunks(3).enumerate() {
+    for (i, pixel) in pixels.chunks(4).enumerate() {
         let (x, y) = (i % 40, i / 40);
         let inside = (4..14).contains(&x) && (6..14).contains(&y);
-        assert_eq!(pixel, if inside { [200, 0, 0] } else { [255, 255, 255] }, "{x} {y}");
+        assert_eq!(pixel, if inside { [200, 0, 0, 255] } else { [255; 4] }, "{x} {y}");
     }
     // Text leaves ink of about its own width, to the left of its end.
     let mut picture = Picture::new(100.0, 20.0);
     picture.text((90.0, 15.0), "Ωмега", 10.0, picture::Anchor::End, picture::BLACK);
     let (_, _, pixels) = decode(&picture.png().unwrap());
-    let dark: Vec<usize> = pixels.chunks(3).enumerate().filter(|(_, p)| p[0] < 128).map(|(i, _)| i % 200).collect();
-    let expected = 180.0 - 2.0 * raster::text_width("Ωмега", 10.0);
+    let dark: Vec<usize> = pixels.chunks(4).enumerate().filter(|(_, p)| p[0] < 128).map(|(i, _)| i % 200).collect();
+    let expected = 180.0 - 2.0 * font::text_width("Ωмега", 10.0);
     assert!((*dark.iter().min().unwrap() as f64 - expected).abs() < 4.0);
     assert!((*dark.iter().max().unwrap() as f64 - 180.0).abs() < 4.0);
+}
+
+#[test]
+fn the_png_needs_no_font_of_the_machine() {
+    assert_eq!(font::database().len(), 1);
+    let ink = |text: &str| {
+        let mut picture = Picture::new(100.0, 20.0);
+        picture.text((5.0, 15.0), text, 10.0, picture::Anchor::Start, picture::BLACK);
+        let pixels = Pixmap::decode_png(&picture.png().unwrap()).unwrap();
+        pixels.data().chunks(4).filter(|pixel| pixel[0] < 128).count()
+    };
+    // Letters that the font lacks are boxes; what XML cannot hold is a space.
+    assert!(ink("hi") > 0 && ink("हिन्दी") > 0 && ink("中文") > 0);
+    assert_eq!(ink("\u{0}\u{fffe}\u{ffff}"), 0);
+    assert_eq!(font::text_width("\u{10ffff}", 10.0), font::text_width("中", 10.0));
+}
+
+#[test]
+fn a_picture_that_is_too_large_is_refused() {
+    for (width, height) in [(15_001.0, 10.0), (10.0, 1e300), (0.0, 10.0), (f64::NAN, 10.0)] {
+        let error = Picture::new(width, height).png().unwrap_err().to_string();
+        assert!(error.contains("cannot be written as PNG"), "{error}");
+    }
 }
