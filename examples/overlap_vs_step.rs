@@ -150,10 +150,15 @@ fn run() -> Result<()> {
     let out = options.out.clone();
     let study = options.study()?;
     study.check()?;
+    let new = !out.exists();
     files::writable_dir(&out)?;
     let bar = Bar::new();
     let results = study.run(&bar);
     bar.finish();
+    if results.is_err() && new {
+        // Only an empty folder goes; the study's error is the one to report.
+        let _ = std::fs::remove_dir(&out);
+    }
     let results = results?;
     let written = results.write(&out)?;
     println!("{}", results.text());

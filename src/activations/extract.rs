@@ -1,4 +1,4 @@
-use super::{Activations, Pooling, Subwords, Tokenisation, Tokenizer};
+use super::{Activations, Pooling, Skipped, Subwords, Tokenisation, Tokenizer};
 use crate::bloom::{Batch, Bloom};
 use crate::treebank::{Treebank, Word};
 use crate::{Error, Result, Site};
@@ -40,17 +40,6 @@ impl Default for ExtractionSettings {
             refuse_empty_words: false,
         }
     }
-}
-
-/// What extraction left out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Skipped {
-    /// Sentences of `max_subwords` subwords or more.
-    pub long_sentences: usize,
-    /// Wanted words in them.
-    pub words_in_long_sentences: usize,
-    /// Wanted words that the tokenizer gave no subword.
-    pub empty_words: usize,
 }
 
 /// Activations with what was left out and how much was computed.

@@ -4,7 +4,7 @@
 //! attention with ALiBi biases and an MLP with the tanh form of GELU, a final LayerNorm and a head tied to the embedding
 //! (BigScience Workshop 2022, arXiv 2211.05100; ALiBi: Press, Smith and Lewis 2022, arXiv 2108.12409).
 //!
-//! Sentences are packed without padding into a [`Batch`] of `[tokens]`: every linear layer sees one matrix
+//! Sentences are packed without padding into a `Batch` of `[tokens]`: every linear layer sees one matrix
 //! `[tokens, hidden]`, and only attention looks at sentences one length at a time. No work is spent on padding, and a
 //! sentence's activations do not depend on its neighbours.
 //!

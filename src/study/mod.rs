@@ -1,6 +1,6 @@
 //! The whole study: a series of checkpoints, treebanks, attributes and sites in, tables and plots out.
 //!
-//! [`Study`] says what to do (from code or from a TOML file), [`Study::run`] does it and gives [`Results`], and
+//! [`Study`] says what to do (from code or from a TOML file), `Study::run` (feature `torch`) does it and gives [`Results`], and
 //! [`Results::write`] writes them. For each checkpoint, and in it for each language, one forward pass extracts all sites; the
 //! cells (attribute, site, seed) of that language are then probed and ranked in parallel and its activations dropped. The
 //! source language comes first, because its probes are what zero-shot transfer scores on the others.

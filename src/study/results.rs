@@ -1,5 +1,4 @@
 use super::{summary, Study};
-#[cfg(feature = "torch")]
 use crate::activations::Skipped;
 use crate::checkpoint::Step;
 use crate::correlation::{self, CorrelationRow, InfluenceRow, Point};
@@ -48,7 +47,6 @@ pub struct Notes {
 
 impl Notes {
     /// Counts what extraction skipped; every checkpoint skips the same.
-    #[cfg(feature = "torch")]
     pub fn skipped(&mut self, language: &str, skipped: &Skipped) {
         let Skipped { long_sentences, words_in_long_sentences, empty_words } = *skipped;
         if (long_sentences, empty_words) != (0, 0) {
