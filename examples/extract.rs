@@ -60,6 +60,7 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     start_log();
     let options = Options::parse();
+    isogloss::files::writable_parent(&options.out)?;
     let checkpoint = match options.checkpoint {
         Some(dir) => Checkpoint::open(dir)?,
         None => Series::open(fixture("tiny-bloom"))?
@@ -94,9 +95,6 @@ fn run() -> Result<()> {
         ("dtype", options.dtype.to_string()),
     ];
     let about = about.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
-    if let Some(folder) = options.out.parent() {
-        isogloss::files::writable_dir(folder)?;
-    }
     let activations = extraction.activations.with_about(about);
     activations.save(&options.out)?;
     let words = activations.words().len();

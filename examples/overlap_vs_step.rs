@@ -84,16 +84,15 @@ struct Options {
 
 impl Options {
     fn study(self) -> Result<Study> {
+        let described = self.study.is_some();
         let mut study = Study::read(self.study.unwrap_or_else(|| fixture("study.toml")))?;
         if let Some(series) = self.series {
             study.series = series;
-            study.transfer = None;
-            if self.sites.is_empty() {
+            if self.sites.is_empty() && !described {
                 study.sites = usual_sites(&study)?;
             }
         }
         if let Some(first) = self.treebanks.first() {
-            study.transfer = None;
             study.source = first.language.clone();
             study.treebanks.clear();
         }

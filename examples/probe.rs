@@ -9,10 +9,9 @@ use clap::Parser;
 use common::{report, start_log};
 use isogloss::activations::Activations;
 use isogloss::probe::Method;
-use isogloss::ranking::rank;
-use isogloss::treebank::{split, Part, SplitMethod, SplitSettings};
+use isogloss::ranking::rank_split;
+use isogloss::treebank::{split, SplitMethod, SplitSettings};
 use isogloss::{files, Error, Site};
-use ndarray::Axis;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -55,6 +54,7 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     start_log();
     let options = Options::parse();
+    files::writable_parent(&options.out)?;
     let activations = Activations::open(&options.activations)?;
     let matrix = activations.site(options.site)?;
     let languages: BTreeSet<&str> = activations.words().iter().map(|word| &*word.language).collect();
@@ -70,18 +70,9 @@ fn run() -> Result<()> {
     }
     let settings = SplitSettings { method: options.split, ..SplitSettings::default() };
     let split = split(activations.words(), language, &options.attribute, &settings, options.seed)?;
-    let rows = |part: &Part| matrix.select(Axis(0), &part.words);
-    let (train, dev, test) = (rows(&split.train), rows(&split.dev), rows(&split.test));
     let step = activations.about().get("step").map_or("", String::as_str);
-    let ranked = rank(
-        &options.method,
-        (train.view(), &split.train.classes),
-        (dev.view(), &split.dev.classes),
-        (test.view(), &split.test.classes),
-        options.k,
-        options.seed,
-        &[language, &options.attribute, step, &options.site.to_string()],
-    )?;
+    let names = [language, &options.attribute, step, &options.site.to_string()];
+    let ranked = rank_split(&options.method, matrix, &split, options.k, options.seed, &names)?;
     let found = json!({
         "neurons": ranked.ranking.neurons().collect::<Vec<_>>(),
         "curve": ranked.ranking.curve(),
@@ -93,9 +84,6 @@ fn run() -> Result<()> {
             "method": options.method, "split": settings, "about": activations.about(),
         },
     });
-    if let Some(folder) = options.out.parent() {
-        files::writable_dir(folder)?;
-    }
     files::write_atomic(&options.out, |w| {
         serde_json::to_writer_pretty(&mut *w, &found).map_err(|e| Error::file(&options.out, e.to_string()))?;
         writeln!(w).map_err(Error::io(&options.out, "write"))

@@ -57,6 +57,17 @@ pub fn writable_dir(path: impl AsRef<Path>) -> Result<()> {
     fs::remove_file(&trial).map_err(Error::io(path, "write to the output folder"))
 }
 
+/// As [`writable_dir`], for the folder that a file is to lie in.
+///
+/// # Errors
+/// As [`writable_dir`].
+pub fn writable_parent(file: impl AsRef<Path>) -> Result<()> {
+    match file.as_ref().parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => writable_dir(parent),
+        None => writable_dir("."),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

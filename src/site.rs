@@ -43,7 +43,7 @@ impl Site {
         let (needed, last) = match self {
             Site::Residual(i) => (i, n_blocks),
             Site::AttentionOutput(i) | Site::MlpActivation(i) | Site::MlpOutput(i) => {
-                (i + 1, n_blocks.saturating_sub(1))
+                (i.saturating_add(1), n_blocks.saturating_sub(1))
             }
         };
         if needed > n_blocks {
@@ -154,5 +154,6 @@ mod tests {
         let error = Site::MlpOutput(6).blocks_needed(6).unwrap_err().to_string();
         assert_eq!(error, "unknown site `mlp_output.6`: expected mlp_output.0 to mlp_output.5: the model has 6 blocks");
         assert!(Site::Residual(7).blocks_needed(6).is_err());
+        assert!(Site::MlpOutput(usize::MAX).blocks_needed(6).is_err());
     }
 }

@@ -3,7 +3,7 @@ use crate::bloom::{Batch, Bloom};
 use crate::treebank::{Treebank, Word};
 use crate::{Error, Result, Site};
 use ndarray::{s, Array2};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use tch::{Device, Kind, Tensor};
 
@@ -72,7 +72,6 @@ pub fn extract(
     if settings.max_subwords == 0 {
         return Err(Error::parameter("max_subwords", "above 0", 0));
     }
-    let sites: Vec<Site> = sites.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
     let mut skipped = Skipped::default();
     let mut words = Vec::new();
     let mut jobs = Vec::new();
@@ -102,16 +101,10 @@ pub fn extract(
             jobs.push(Job { ids, first_row, pooled });
         }
     }
-    let mut matrices: BTreeMap<Site, Array2<f32>> = sites
-        .iter()
-        .map(|site| (*site, Array2::zeros((words.len(), site.width(bloom.config().hidden_size)))))
-        .collect();
-    let tokens = run(bloom, &sites, settings, jobs, |site, row, values| {
-        if let Some(matrix) = matrices.get_mut(&site) {
-            matrix.slice_mut(s![row..row + values.nrows(), ..]).assign(&values);
-        }
-    })?;
-    Ok(Extraction { activations: Activations::new(words, matrices)?, skipped, tokens })
+    let (matrices, tokens) = run(bloom, sites, settings, jobs, words.len())?;
+    let activations = Activations::new(words, matrices)?;
+    activations.check_finite()?;
+    Ok(Extraction { activations, skipped, tokens })
 }
 
 /// How a sentence's subwords become one vector.
@@ -136,7 +129,6 @@ pub fn sentence_states(
     settings: &ExtractionSettings,
     pooling: SentencePooling,
 ) -> Result<BTreeMap<Site, Array2<f32>>> {
-    let sites: Vec<Site> = sites.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
     let mut jobs = Vec::new();
     for (row, sentence) in sentences.iter().enumerate() {
         let ids = tokenizer.encode(sentence)?;
@@ -149,21 +141,12 @@ pub fn sentence_states(
         let all = 0..ids.len();
         jobs.push(Job { ids, first_row: row, pooled: vec![all] });
     }
-    let mut matrices: BTreeMap<Site, Array2<f32>> = sites
-        .iter()
-        .map(|site| (*site, Array2::zeros((sentences.len(), site.width(bloom.config().hidden_size)))))
-        .collect();
     let pooling = match pooling {
         SentencePooling::Last => Pooling::Last,
         SentencePooling::Mean => Pooling::Mean,
     };
     let settings = ExtractionSettings { pooling, ..settings.clone() };
-    run(bloom, &sites, &settings, jobs, |site, row, values| {
-        if let Some(matrix) = matrices.get_mut(&site) {
-            matrix.slice_mut(s![row..row + values.nrows(), ..]).assign(&values);
-        }
-    })?;
-    Ok(matrices)
+    Ok(run(bloom, sites, &settings, jobs, sentences.len())?.0)
 }
 
 /// A sentence to run: its pooled units go to rows `first_row..`.
@@ -173,16 +156,24 @@ struct Job {
     pooled: Vec<Range<usize>>,
 }
 
-/// Runs the jobs and gives each one's rows, `[units, n_neurons]`, to `keep`. Returns the number of tokens computed.
+/// Rows of each site.
+type Matrices = BTreeMap<Site, Array2<f32>>;
+
+/// Runs the jobs and puts their rows into matrices `[n_rows, n_neurons]`. Also returns the number of tokens computed.
 fn run(
     bloom: &Bloom,
     sites: &[Site],
     settings: &ExtractionSettings,
     mut jobs: Vec<Job>,
-    mut keep: impl FnMut(Site, usize, Array2<f32>),
-) -> Result<usize> {
+    n_rows: usize,
+) -> Result<(Matrices, usize)> {
     if settings.batch_tokens == 0 {
         return Err(Error::parameter("batch_tokens", "above 0", 0));
+    }
+    let mut matrices = Matrices::new();
+    for site in sites {
+        site.blocks_needed(bloom.config().n_layer)?;
+        matrices.insert(*site, Array2::zeros((n_rows, site.width(bloom.config().hidden_size))));
     }
     jobs.sort_by_key(|job| (job.ids.len(), job.first_row));
     let mut tokens = 0;
@@ -196,24 +187,19 @@ fn run(
         });
         let (batch, later) = rest.split_at(fits.count().max(1));
         rest = later;
-        tokens += run_batch(bloom, sites, settings.pooling, batch, &mut keep)?;
+        tokens += run_batch(bloom, sites, settings.pooling, batch, &mut matrices)?;
     }
-    Ok(tokens)
+    Ok((matrices, tokens))
 }
 
-fn run_batch(
-    bloom: &Bloom,
-    sites: &[Site],
-    pooling: Pooling,
-    jobs: &[Job],
-    keep: &mut impl FnMut(Site, usize, Array2<f32>),
-) -> Result<usize> {
+fn run_batch(bloom: &Bloom, sites: &[Site], pooling: Pooling, jobs: &[Job], matrices: &mut Matrices) -> Result<usize> {
     let sentences: Vec<&[u32]> = jobs.iter().map(|job| job.ids.as_slice()).collect();
     let batch = Batch::new(&sentences)?;
     let pool = Pool::new(jobs, pooling, bloom.device())?;
     let found = bloom.forward(&batch, sites)?;
-    for (site, states) in found {
-        let rows = pool.apply(&states)?;
+    for (site, matrix) in matrices {
+        let states = found.get(site).ok_or_else(|| Error::Data(format!("{site} was not computed")))?;
+        let rows = pool.apply(states)?;
         let (units, width) = rows.size2()?;
         let (units, width) = (units as usize, width as usize);
         let mut values = vec![0f32; units * width];
@@ -223,7 +209,8 @@ fn run_batch(
         let mut start = 0;
         for job in jobs {
             let end = start + job.pooled.len();
-            keep(site, job.first_row, values.slice(s![start..end, ..]).to_owned());
+            let mut place = matrix.slice_mut(s![job.first_row..job.first_row + job.pooled.len(), ..]);
+            place.assign(&values.slice(s![start..end, ..]));
             start = end;
         }
     }
@@ -231,17 +218,20 @@ fn run_batch(
 }
 
 /// Pools on the model's device, so that only words' rows are copied to the host.
+///
+/// The mean adds first subwords, then second ones, ...: in each addition a unit comes once, so that sums on a GPU, where
+/// additions to one place come in no fixed order, have the same bits every time.
 struct Pool {
-    /// Positions of the subwords in the batch.
-    positions: Tensor,
-    /// For the mean: the unit of each position, and the inverse of its number of subwords, `[units, 1]`.
-    mean: Option<(Tensor, Tensor)>,
+    /// For each place in a unit: which units have a subword there, and its position in the batch.
+    places: Vec<(Tensor, Tensor)>,
+    /// The inverse of each unit's number of pooled subwords, `[units, 1]`.
+    inverse: Tensor,
+    units: i64,
 }
 
 impl Pool {
     fn new(jobs: &[Job], pooling: Pooling, device: Device) -> Result<Self> {
-        let mut positions: Vec<i64> = Vec::new();
-        let mut units: Vec<i64> = Vec::new();
+        let mut places: Vec<(Vec<i64>, Vec<i64>)> = Vec::new();
         let mut inverse: Vec<f32> = Vec::new();
         let mut start = 0;
         for job in jobs {
@@ -251,33 +241,31 @@ impl Pool {
                     Pooling::First => range.start..range.start + 1,
                     Pooling::Last => range.end - 1..range.end,
                 };
-                units.extend(range.clone().map(|_| inverse.len() as i64));
+                places.resize(places.len().max(range.len()), (Vec::new(), Vec::new()));
+                for (position, (units, positions)) in range.clone().zip(&mut places) {
+                    units.push(inverse.len() as i64);
+                    positions.push((start + position) as i64);
+                }
                 inverse.push(1.0 / range.len() as f32);
-                positions.extend(range.map(|position| (start + position) as i64));
             }
             start += job.ids.len();
         }
-        let positions = Tensor::f_from_slice(&positions)?.f_to(device)?;
-        let mean = if pooling == Pooling::Mean {
-            let units = Tensor::f_from_slice(&units)?.f_to(device)?;
-            Some((units, Tensor::f_from_slice(&inverse)?.f_view([-1, 1])?.f_to(device)?))
-        } else {
-            None
-        };
-        Ok(Pool { positions, mean })
+        let tensor = |values: &[i64]| Tensor::f_from_slice(values)?.f_to(device);
+        let places: Result<Vec<_>, tch::TchError> =
+            places.iter().map(|(units, positions)| Ok((tensor(units)?, tensor(positions)?))).collect();
+        let units = inverse.len() as i64;
+        let inverse = Tensor::f_from_slice(&inverse)?.f_view([-1, 1])?.f_to(device)?;
+        Ok(Pool { places: places?, inverse, units })
     }
 
     /// `[tokens, n_neurons]` to `[units, n_neurons]`, float32, on the host.
     fn apply(&self, states: &Tensor) -> Result<Tensor> {
-        let subwords = states.f_index_select(0, &self.positions)?.f_to_kind(Kind::Float)?;
-        let rows = match &self.mean {
-            None => subwords,
-            Some((units, inverse)) => {
-                let size = [inverse.size1().or_else(|_| inverse.size2().map(|(n, _)| n))?, subwords.size2()?.1];
-                let sums = Tensor::f_zeros(size, (Kind::Float, states.device()))?;
-                sums.f_index_add(0, units, &subwords)?.f_mul(inverse)?
-            }
-        };
-        Ok(rows.f_to(Device::Cpu)?.f_contiguous()?)
+        let (_, width) = states.size2()?;
+        let mut sums = Tensor::f_zeros([self.units, width], (Kind::Float, states.device()))?;
+        for (units, positions) in &self.places {
+            let subwords = states.f_index_select(0, positions)?.f_to_kind(Kind::Float)?;
+            sums = sums.f_index_add_(0, units, &subwords)?;
+        }
+        Ok(sums.f_mul(&self.inverse)?.f_to(Device::Cpu)?.f_contiguous()?)
     }
 }

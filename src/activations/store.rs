@@ -7,6 +7,7 @@ use safetensors::View;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -53,6 +54,25 @@ impl Activations {
         &self.about
     }
 
+    /// Checks that every value is finite.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the site, neuron and word of the first that is not.
+    pub fn check_finite(&self) -> Result<()> {
+        for (site, matrix) in &self.sites {
+            for (row, word) in matrix.outer_iter().zip(&self.words) {
+                if let Some(neuron) = row.iter().position(|value| !value.is_finite()) {
+                    let Word { form, file, sentence_id, token_id, .. } = word;
+                    return Err(Error::Data(format!(
+                        "neuron {neuron} of {site} is not finite for {form:?} ({file}, sentence {sentence_id}, token {token_id}): \
+                         the weights are damaged, or the type is too narrow (float32 and bfloat16 reach further than float16)"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The words, in the order of the rows.
     pub fn words(&self) -> &[Word] {
         &self.words
@@ -85,26 +105,31 @@ impl Activations {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let words_path = Self::words_path(path);
-        files::write_atomic(&words_path, |w| {
-            let mut table = csv::Writer::from_writer(w);
-            let failed = |e: csv::Error| Error::file(&words_path, format!("cannot write: {e}"));
-            table.write_record(COLUMNS).map_err(failed)?;
-            for (i, word) in self.words.iter().enumerate() {
-                let (i, sentence, attributes) = (i.to_string(), word.sentence.to_string(), word.attributes.to_string());
-                let lemma = word.lemma.as_deref().unwrap_or_default();
-                let row = [&i, &sentence, &word.form, lemma, &attributes];
-                let origin = [&*word.language, &*word.file, &word.sentence_id, &word.token_id];
-                table.write_record(row.iter().chain(&origin)).map_err(failed)?;
-            }
-            table.flush().map_err(Error::io(&words_path, "write"))
-        })?;
         let about = serde_json::to_string(&self.about).map_err(|e| Error::file(path, e.to_string()))?;
         let metadata = Some([(METADATA_KEY.to_string(), about)].into());
-        files::replace(path, |temporary| {
-            let tensors = self.sites.iter().map(|(site, matrix)| (site.to_string(), Rows::new(matrix)));
-            safetensors::serialize_to_file(tensors, &metadata, temporary)
-                .map_err(|e| Error::file(path, format!("cannot write: {e}")))
+        // The table is in place only after the tensors are, and neither before both are written.
+        files::write_atomic(&words_path, |w| {
+            self.write_words(w, &words_path)?;
+            files::replace(path, |temporary| {
+                let tensors = self.sites.iter().map(|(site, matrix)| (site.to_string(), Rows::new(matrix)));
+                safetensors::serialize_to_file(tensors, &metadata, temporary)
+                    .map_err(|e| Error::file(path, format!("cannot write: {e}")))
+            })
         })
+    }
+
+    fn write_words(&self, to: &mut dyn Write, path: &Path) -> Result<()> {
+        let mut table = csv::Writer::from_writer(to);
+        let failed = |e: csv::Error| Error::file(path, format!("cannot write: {e}"));
+        table.write_record(COLUMNS).map_err(failed)?;
+        for (i, word) in self.words.iter().enumerate() {
+            let (i, sentence, attributes) = (i.to_string(), word.sentence.to_string(), word.attributes.to_string());
+            let lemma = word.lemma.as_deref().unwrap_or_default();
+            let row = [&i, &sentence, &word.form, lemma, &attributes];
+            let origin = [&*word.language, &*word.file, &word.sentence_id, &word.token_id];
+            table.write_record(row.iter().chain(&origin)).map_err(failed)?;
+        }
+        table.flush().map_err(Error::io(path, "write"))
     }
 
     /// Reads both files. Tensors may be float32, float16 or bfloat16; of the table of words only the first five columns
@@ -134,6 +159,7 @@ impl Activations {
         let about = header.and_then(|map| serde_json::from_str(map.get(METADATA_KEY)?).ok()).unwrap_or_default();
         let fitting = Activations::new(words, sites)
             .map_err(|e| Error::file(path, format!("{e}; is the table of words another file's?")))?;
+        fitting.check_finite().map_err(|e| Error::file(path, e.to_string()))?;
         Ok(fitting.with_about(about))
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! Sentences are packed without padding into a `Batch` of `[tokens]`: every linear layer sees one matrix
 //! `[tokens, hidden]`, and only attention looks at sentences one length at a time. No work is spent on padding, and a
-//! sentence's activations do not depend on its neighbours.
+//! sentence's activations depend on its neighbours by rounding alone.
 //!
 //! The pass builds a graph unless the caller turns that off (`tch::no_grad`), so that the same code serves probing and
 //! fine-tuning.

@@ -67,7 +67,7 @@ impl Checkpoint {
         }
         let above = self.dir.join("..").join("tokenizer.json");
         if above.is_file() {
-            return Ok(self.dir.parent().map_or(above, |parent| parent.join("tokenizer.json")));
+            return Ok(above);
         }
         let cure = "is not there, nor in the folder above; put the model's tokenizer at the top of the series";
         Err(Error::file(beside, cure))

@@ -88,7 +88,7 @@ pub struct InfluenceRow {
 /// Correlates overlap, and its excess over chance, with transfer scores: every model and task at both levels, at `k`
 /// neurons, from `source`, the language that the task was learnt in. Sorted by the columns of the tables.
 ///
-/// A coefficient that does not exist (fewer than 3 points, a constant input) is `None`, and a warning says why.
+/// A coefficient that does not exist (fewer than 3 points, a constant input) is `None`, and a debug message says why.
 pub fn correlate(
     steps: &[StepOverlap],
     pairs: &[PairOverlap],

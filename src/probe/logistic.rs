@@ -21,12 +21,20 @@ impl Logistic {
 
 /// Checked parameters of the logistic regression; see [`LogisticParams`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct LogisticValidParams {
     l2: f64,
     max_iterations: u64,
     gradient_tolerance: f64,
     standardise: bool,
+    #[serde(skip)]
     n_classes: Option<usize>,
+}
+
+impl Default for LogisticValidParams {
+    fn default() -> Self {
+        LogisticParams::default().0
+    }
 }
 
 /// Parameters of the logistic regression, which minimises

@@ -17,6 +17,8 @@ use std::str::FromStr;
 /// assert_eq!(method.to_string(), "poisson");
 /// # Ok::<(), isogloss::Error>(())
 /// ```
+///
+/// In a file it is its name (`method = "poisson"`), or its name with parameters (`[method.poisson]`, `samples = 10`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -30,6 +32,17 @@ pub enum Method {
 impl Method {
     /// The methods' names.
     pub const NAMES: [&'static str; 2] = ["poisson", "logistic"];
+
+    /// Checks the parameters.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for the first that is out of range.
+    pub fn check(&self) -> Result<()> {
+        match self {
+            Method::Poisson(params) => params.check_ref().map(|_| ()),
+            Method::Logistic(params) => params.check_ref().map(|_| ()),
+        }
+    }
 
     /// Fits on activations `[words, neurons]` and class indices; random numbers come from the stream of `seed` and
     /// `names` and not from those in the parameters. `n_classes` counts classes where the words may lack the last ones.

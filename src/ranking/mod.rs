@@ -7,7 +7,7 @@ pub mod greedy;
 mod rank;
 
 pub use greedy::Split;
-pub use rank::{rank, Ranked};
+pub use rank::{rank, rank_split, Ranked};
 
 use crate::checkpoint::Step;
 use crate::{Error, Result, Site};

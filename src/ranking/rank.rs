@@ -1,6 +1,8 @@
 use super::{greedy, Ranking, Split};
 use crate::probe::{Evaluation, Fitted, Method, Probe, Subset};
+use crate::treebank::{self, Part};
 use crate::Result;
+use ndarray::{ArrayView2, Axis};
 
 /// What ranking a cell gives.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,4 +60,27 @@ pub fn rank(
     let ranking = greedy::select(&probe, dev, test, k)?;
     let all = probe.evaluate(test.0, test.1, Subset::All)?;
     Ok(Ranked { ranking, probe, all })
+}
+
+/// As [`rank`], for the rows of a [`treebank::Split`] in a site's activations `[n_words, n_neurons]` of the words that were
+/// split.
+///
+/// # Errors
+/// As [`rank`].
+pub fn rank_split(
+    method: &Method,
+    activations: ArrayView2<f32>,
+    split: &treebank::Split,
+    k: usize,
+    seed: u64,
+    names: &[&str],
+) -> Result<Ranked> {
+    let rows = |part: &Part| activations.select(Axis(0), &part.words);
+    let (train, dev, test) = (rows(&split.train), rows(&split.dev), rows(&split.test));
+    let (train, dev, test) = (
+        (train.view(), &split.train.classes[..]),
+        (dev.view(), &split.dev.classes[..]),
+        (test.view(), &split.test.classes[..]),
+    );
+    rank(method, train, dev, test, k, seed, names)
 }

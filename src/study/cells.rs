@@ -2,12 +2,14 @@ use crate::activations::Activations;
 use crate::checkpoint::Step;
 use crate::probe::{Fitted, Method};
 use crate::ranking::{self, Cell, RankedCell};
+use crate::report::Record;
 use crate::transfer::{zero_shot, TransferScore, ZeroShot};
-use crate::treebank::{split, NoCell, Part, Split, SplitSettings};
+use crate::treebank::{split, NoCell, Split, SplitSettings};
 use crate::{Error, Result, Site};
-use ndarray::{Array2, Axis};
+use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the cells of a study have in common.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +38,50 @@ pub struct SourceProbe {
 /// Probes of the source language by attribute, site and seed.
 pub type SourceProbes = BTreeMap<(String, Site, u64), SourceProbe>;
 
+/// A row of `cells.csv`: what words a cell was probed on, the same at every step and site.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct CellWords {
+    /// The language.
+    pub language: String,
+    /// The attribute.
+    pub attribute: String,
+    /// The seed of the split.
+    pub seed: u64,
+    /// The classes probed for, separated by `|`.
+    pub classes: String,
+    /// Classes with too few words, separated by `|`.
+    pub dropped: String,
+    /// Words to fit on.
+    pub train: usize,
+    /// Words to select neurons on.
+    pub dev: usize,
+    /// Words to score on.
+    pub test: usize,
+    /// Words that went by their form in the split, because they have no lemma.
+    pub without_lemma: usize,
+}
+
+impl Record for CellWords {
+    const COLUMNS: &'static [&'static str] =
+        &["language", "attribute", "seed", "classes", "dropped", "train", "dev", "test", "without_lemma"];
+}
+
+impl CellWords {
+    fn of(split: &Split, seed: u64) -> CellWords {
+        CellWords {
+            language: split.language.clone(),
+            attribute: split.attribute.clone(),
+            seed,
+            classes: split.classes.join("|"),
+            dropped: split.dropped.keys().cloned().collect::<Vec<_>>().join("|"),
+            train: split.train.words.len(),
+            dev: split.dev.words.len(),
+            test: split.test.words.len(),
+            without_lemma: split.without_lemma,
+        }
+    }
+}
+
 /// What one language at one checkpoint gave.
 #[derive(Clone, Debug, Default)]
 pub struct LanguageCells {
@@ -45,8 +91,12 @@ pub struct LanguageCells {
     pub probes: SourceProbes,
     /// How the source's probes do on this language's test words.
     pub scores: Vec<TransferScore>,
-    /// Test words left out of the scores, because the source lacks their class.
-    pub left_out: usize,
+    /// Test words left out of a cell's scores, because the source lacks their class: by attribute, the most of any cell.
+    pub left_out: BTreeMap<String, usize>,
+    /// Attributes without scores, because the source has no such cell.
+    pub without_source: BTreeSet<String>,
+    /// What words the cells were probed on.
+    pub words: Vec<CellWords>,
     /// Cells that do not exist, and why: attribute, seed, reason.
     pub missing: Vec<(String, u64, NoCell)>,
 }
@@ -70,7 +120,10 @@ pub fn rank_language(
     for attribute in &settings.attributes {
         for seed in &settings.seeds {
             match split(activations.words(), language, attribute, &settings.split, *seed) {
-                Ok(split) => jobs.extend(settings.sites.iter().map(|site| (split.clone(), *site, *seed))),
+                Ok(split) => {
+                    found.words.push(CellWords::of(&split, *seed));
+                    jobs.extend(settings.sites.iter().map(|site| (split.clone(), *site, *seed)));
+                }
                 Err(reason) => found.missing.push((attribute.clone(), *seed, reason)),
             }
         }
@@ -80,24 +133,14 @@ pub fn rank_language(
         .with_max_len(1)
         .map(|(split, site, seed)| {
             let matrix = activations.site(*site)?;
-            let rows = |part: &Part| matrix.select(Axis(0), &part.words);
-            let (train, dev, test) = (rows(&split.train), rows(&split.dev), rows(&split.test));
             let names = [language, split.attribute.as_str(), &step.to_string(), &site.to_string()];
-            let ranked = ranking::rank(
-                &settings.method,
-                (train.view(), &split.train.classes),
-                (dev.view(), &split.dev.classes),
-                (test.view(), &split.test.classes),
-                settings.k,
-                *seed,
-                &names,
-            )
-            .map_err(|e| in_cell(e, step, *site, &split.attribute, language))?;
+            let ranked = ranking::rank_split(&settings.method, matrix, split, settings.k, *seed, &names)
+                .map_err(|e| in_cell(e, step, *site, &split.attribute, language))?;
             let own = SourceProbe { probe: ranked.probe, classes: split.classes.clone() };
             let key = (split.attribute.clone(), *site, *seed);
             let scored = match source {
-                None => Some(score(&own, split, &test)?),
-                Some(probes) => probes.get(&key).map(|probe| score(probe, split, &test)).transpose()?,
+                None => Some(score(&own, split, matrix)?),
+                Some(probes) => probes.get(&key).map(|probe| score(probe, split, matrix)).transpose()?,
             };
             let cell = Cell {
                 model: model.into(),
@@ -112,9 +155,15 @@ pub fn rank_language(
         })
         .collect();
     for (ranked, key, probe, scored) in ranked? {
+        let attribute = &ranked.cell.attribute;
         if let Some(scored) = scored {
-            found.left_out += scored.left_out;
+            if scored.left_out > 0 {
+                let most = found.left_out.entry(attribute.clone()).or_default();
+                *most = (*most).max(scored.left_out);
+            }
             found.scores.extend(rows(&ranked.cell, &scored));
+        } else {
+            found.without_source.insert(attribute.clone());
         }
         found.rankings.push(ranked);
         found.probes.insert(key, probe);
@@ -122,7 +171,8 @@ pub fn rank_language(
     Ok(found)
 }
 
-fn score(source: &SourceProbe, split: &Split, test: &Array2<f32>) -> Result<ZeroShot> {
+fn score(source: &SourceProbe, split: &Split, activations: ArrayView2<f32>) -> Result<ZeroShot> {
+    let test = activations.select(Axis(0), &split.test.words);
     zero_shot(&source.probe, &source.classes, test.view(), &split.test.classes, &split.classes)
 }
 

@@ -14,7 +14,7 @@ mod run;
 mod settings;
 mod summary;
 
-pub use cells::{rank_language, CellSettings, LanguageCells, SourceProbe};
+pub use cells::{rank_language, CellSettings, CellWords, LanguageCells, SourceProbe, SourceProbes};
 pub use results::{Notes, RankingRow, Results};
 pub use settings::{Dtype, Study};
 

@@ -1,4 +1,4 @@
-use super::{summary, Study};
+use super::{summary, CellWords, Study};
 use crate::activations::Skipped;
 use crate::checkpoint::Step;
 use crate::correlation::{self, CorrelationRow, InfluenceRow, Point};
@@ -9,7 +9,7 @@ use crate::transfer::TransferScores;
 use crate::treebank::NoCell;
 use crate::{files, Error, Result, Site};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// What a study found.
@@ -37,60 +37,84 @@ pub struct Results {
     pub notes: Notes,
 }
 
-/// What a study left out, and why.
+/// What words a study had, what it left out, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notes {
-    missing: BTreeMap<(String, String), (Vec<u64>, String)>,
-    skipped: BTreeMap<String, (usize, usize, usize)>,
-    left_out: BTreeMap<String, usize>,
+    cells: BTreeSet<CellWords>,
+    missing: BTreeMap<(String, String), BTreeMap<u64, String>>,
+    skipped: BTreeMap<String, Skipped>,
+    left_out: BTreeMap<(String, String), usize>,
+    without_source: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Notes {
-    /// Counts what extraction skipped; every checkpoint skips the same.
+    /// Keeps what words cells were probed on; every checkpoint has the same.
+    pub fn cells(&mut self, cells: Vec<CellWords>) {
+        self.cells.extend(cells);
+    }
+
+    /// Keeps what extraction skipped; every checkpoint skips the same.
     pub fn skipped(&mut self, language: &str, skipped: &Skipped) {
-        let Skipped { long_sentences, words_in_long_sentences, empty_words } = *skipped;
-        if (long_sentences, empty_words) != (0, 0) {
-            self.skipped.insert(language.into(), (long_sentences, words_in_long_sentences, empty_words));
+        if *skipped != Skipped::default() {
+            self.skipped.insert(language.into(), *skipped);
         }
     }
 
     /// Keeps why cells do not exist: attribute, seed, reason.
     pub fn missing(&mut self, language: &str, missing: Vec<(String, u64, NoCell)>) {
         for (attribute, seed, reason) in missing {
-            let (seeds, _) =
-                self.missing.entry((language.into(), attribute)).or_insert_with(|| (Vec::new(), reason.to_string()));
-            if !seeds.contains(&seed) {
-                seeds.push(seed);
-            }
+            let reasons = self.missing.entry((language.into(), attribute)).or_default();
+            reasons.insert(seed, reason.to_string());
         }
     }
 
-    /// Counts test words whose class the source language lacks.
-    pub fn left_out(&mut self, language: &str, words: usize) {
-        if words > 0 {
-            *self.left_out.entry(language.into()).or_default() += words;
+    /// Keeps how many test words of a cell have a class that the source lacks, by attribute.
+    pub fn left_out(&mut self, language: &str, left_out: BTreeMap<String, usize>) {
+        for (attribute, words) in left_out {
+            let most = self.left_out.entry((language.into(), attribute)).or_default();
+            *most = (*most).max(words);
         }
+    }
+
+    /// Keeps which attributes have no transfer to a language, because the source has no such cell.
+    pub fn without_source(&mut self, language: &str, attributes: BTreeSet<String>) {
+        for attribute in attributes {
+            self.without_source.entry(attribute).or_default().insert(language.into());
+        }
+    }
+
+    /// The words of the cells.
+    pub fn words(&self) -> Vec<CellWords> {
+        self.cells.iter().cloned().collect()
     }
 
     /// Why cells do not exist.
     pub fn reasons(&self) -> impl Iterator<Item = String> + '_ {
-        self.missing.values().map(|(seeds, reason)| {
-            let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
-            format!("{reason} (seed {})", seeds.join(", "))
+        self.missing.values().flat_map(|reasons| {
+            let same = reasons.values().collect::<BTreeSet<_>>().len() < 2;
+            let shown = reasons.iter().take(if same { 1 } else { reasons.len() });
+            shown.map(move |(seed, reason)| if same { reason.clone() } else { format!("{reason} (seed {seed})") })
         })
     }
 
-    /// All notes as sentences.
+    /// What was left out, as sentences.
     pub fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.reasons().map(|reason| format!("Left out: {reason}.")).collect();
-        for (language, (sentences, words, empty)) in &self.skipped {
+        for (language, skipped) in &self.skipped {
+            let Skipped { long_sentences, words_in_long_sentences, empty_words } = skipped;
             lines.push(format!(
-                "Skipped of `{language}`: {sentences} over-long sentences with {words} words, {empty} words without a subword."
+                "Skipped of `{language}`: {long_sentences} over-long sentences with {words_in_long_sentences} words, \
+                 {empty_words} words without a subword."
             ));
         }
-        for (language, words) in &self.left_out {
+        for (attribute, languages) in &self.without_source {
+            let languages: Vec<&str> = languages.iter().map(String::as_str).collect();
+            lines.push(format!("No transfer of {attribute} to {}: the source has no such cell.", languages.join(", ")));
+        }
+        for ((language, attribute), words) in &self.left_out {
             lines.push(format!(
-                "Left out of transfer to `{language}`: {words} test words (over all cells) of classes that the source lacks."
+                "Left out of the transfer of {attribute} to `{language}`: up to {words} test words a cell, of classes that \
+                 the source lacks."
             ));
         }
         lines
@@ -199,8 +223,11 @@ impl Results {
     /// [`Error::Io`] if one cannot be written.
     pub fn write(&self, out: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
         let out = out.as_ref();
+        // What can fail is made first, so that a failure leaves the folder as it was.
+        let texts = [("study.toml", self.study.to_toml()?), ("summary.md", summary::markdown(self))];
         files::writable_dir(out)?;
         let path = |name: &str| out.join(name);
+        write_csv(path("cells.csv"), &self.notes.words())?;
         write_csv(path("rankings.csv"), &RankingRow::of(&self.rankings))?;
         write_csv(path("overlap.csv"), &self.pairs)?;
         write_csv(path("ceiling.csv"), &self.ceiling)?;
@@ -208,12 +235,9 @@ impl Results {
         write_csv(path("correlation.csv"), &self.correlation)?;
         write_csv(path("influence.csv"), &self.influence)?;
         self.scores.write(path("transfer.csv"))?;
-        let mut written: Vec<PathBuf> =
-            ["rankings", "overlap", "ceiling", "overlap_vs_step", "correlation", "influence", "transfer"]
-                .iter()
-                .map(|name| path(&format!("{name}.csv")))
-                .collect();
-        let texts = [("study.toml", self.study.to_toml()?), ("summary.md", summary::markdown(self))];
+        let tables =
+            ["cells", "rankings", "overlap", "ceiling", "overlap_vs_step", "correlation", "influence", "transfer"];
+        let mut written: Vec<PathBuf> = tables.iter().map(|name| path(&format!("{name}.csv"))).collect();
         for (name, text) in texts {
             let path = path(name);
             files::write_atomic(&path, |w| w.write_all(text.as_bytes()).map_err(Error::io(&path, "write")))?;

@@ -5,7 +5,7 @@ use crate::checkpoint::{Checkpoint, Series};
 use crate::transfer::TransferScores;
 use crate::treebank::{Treebank, Word};
 use crate::{Error, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Study {
     /// Runs the study: activations, probes, rankings, overlap, transfer, correlation.
@@ -52,7 +52,11 @@ impl Study {
                 let place = (series.model(), step, language);
                 let found = rank_language(&settings, place, &extraction.activations, source.as_ref())?;
                 notes.missing(language, found.missing);
-                notes.left_out(language, found.left_out);
+                notes.cells(found.words);
+                if given.is_none() {
+                    notes.left_out(language, found.left_out);
+                    notes.without_source(language, found.without_source);
+                }
                 rankings.extend(found.rankings);
                 scores.extend(found.scores);
                 // The source language comes first.
@@ -88,6 +92,13 @@ impl Study {
         let Some(path) = &self.transfer else { return Ok(None) };
         let scores = TransferScores::read(path)?;
         scores.check_steps(path, series.model(), &series.steps())?;
+        let languages: BTreeSet<&str> = scores.scores().map(|row| row.language.as_str()).collect();
+        for language in languages.into_iter().filter(|language| !self.treebanks.contains_key(*language)) {
+            let path = path.display();
+            tracing::warn!(
+                "{path}: the language `{language}` has no treebank; its scores enter the averages and no pair"
+            );
+        }
         Ok(Some(scores))
     }
 

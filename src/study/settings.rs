@@ -2,7 +2,9 @@ use crate::activations::{Pooling, Tokenisation};
 use crate::probe::Method;
 use crate::treebank::{Scheme, Source, SplitSettings};
 use crate::{Error, Result, Site};
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
@@ -119,7 +121,7 @@ pub struct Study {
     #[serde(default)]
     pub split: SplitSettings,
     /// The probe.
-    #[serde(default = "default_method")]
+    #[serde(default = "default_method", deserialize_with = "named_method")]
     pub method: Method,
 }
 
@@ -141,6 +143,29 @@ fn default_device() -> String {
 
 pub(super) fn default_method() -> Method {
     Method::Poisson(crate::probe::Poisson::params())
+}
+
+/// A method by its name, or with its parameters.
+fn named_method<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Method, D::Error> {
+    struct NameOrTable;
+
+    impl<'de> Visitor<'de> for NameOrTable {
+        type Value = Method;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "the name of a method ({}), or a table of one", Method::NAMES.join(", "))
+        }
+
+        fn visit_str<E: de::Error>(self, name: &str) -> Result<Method, E> {
+            name.parse().map_err(E::custom)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Method, A::Error> {
+            Method::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    deserializer.deserialize_any(NameOrTable)
 }
 
 impl Study {
@@ -172,12 +197,20 @@ impl Study {
         Ok(study)
     }
 
-    /// The description as TOML, every setting spelled out.
+    /// The description as TOML, every setting spelled out and paths made absolute: a file with it says the same wherever it
+    /// lies on the machine.
     ///
     /// # Errors
-    /// [`Error::Data`] if a path is not Unicode.
+    /// [`Error::Data`] if a path is not Unicode or a seed is beyond TOML's integers (2^63 - 1).
     pub fn to_toml(&self) -> Result<String> {
-        toml::to_string(self).map_err(|e| Error::Data(format!("the study cannot be written as TOML: {e}")))
+        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        let mut study = self.clone();
+        study.series = absolute(&study.series);
+        study.transfer = study.transfer.as_ref().map(absolute);
+        for file in study.treebanks.values_mut().flatten() {
+            *file = absolute(file);
+        }
+        toml::to_string(&study).map_err(|e| Error::Data(format!("the study cannot be written as TOML: {e}")))
     }
 
     /// Checks what can be checked without reading anything.
@@ -193,7 +226,8 @@ impl Study {
         if self.k.contains(&0) {
             return Err(Error::parameter("k", "at least 1", 0));
         }
-        for attribute in &self.attributes {
+        // Treebanks may have features of their own, so that names of scheme `ud` are judged when those are read.
+        for attribute in self.attributes.iter().filter(|_| self.scheme == Scheme::Unimorph) {
             self.scheme.check_attribute(attribute)?;
         }
         if self.treebanks.len() < 2 {
@@ -203,7 +237,10 @@ impl Study {
             let languages = self.treebanks.keys().cloned().collect::<Vec<_>>().join(", ");
             return Err(Error::unknown("source language", &self.source, format!("one with a treebank: {languages}")));
         }
-        self.split.check()
+        self.method.check()?;
+        self.split.check()?;
+        // What cannot be written down at the end is refused at the start.
+        self.to_toml().map(|_| ())
     }
 
     /// The treebanks' files, the source language first, then by language.
@@ -225,5 +262,56 @@ fn no_repeats<T: Ord + fmt::Display>(name: &'static str, values: &[T]) -> Result
     match values.iter().find(|value| !seen.insert(*value)) {
         Some(value) => Err(Error::parameter(name, "given once", format!("given twice: {value}"))),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"
+series = "models"
+source = "qa"
+attributes = ["POS"]
+sites = ["residual.1"]
+
+[treebanks]
+qa = ["a.conllu"]
+qb = ["b.conllu"]
+"#;
+
+    fn refused(text: &str, why: &str) {
+        let error = Study::parse(text, "s.toml").and_then(|study| study.check()).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+
+    #[test]
+    fn what_is_written_says_the_same_from_elsewhere() {
+        let study = Study::parse(TEXT, "/somewhere/s.toml").unwrap();
+        assert_eq!(study.series, Path::new("/somewhere/models"));
+        study.check().unwrap();
+        let again = Study::parse(&study.to_toml().unwrap(), "/elsewhere/t.toml").unwrap();
+        assert_eq!(again, study);
+    }
+
+    #[test]
+    fn a_method_is_a_name_or_a_table_of_parameters() {
+        let named = Study::parse(&format!("method = \"logistic\"{TEXT}"), "s.toml").unwrap();
+        assert_eq!(named.method.to_string(), "logistic");
+        let table = Study::parse(&format!("{TEXT}\n[method.poisson]\nsamples = 7\n"), "s.toml").unwrap();
+        assert_eq!(table.method, Method::Poisson(crate::probe::Poisson::params().samples(7)));
+        refused(&format!("method = \"magic\"{TEXT}"), "s.toml:1: unknown method `magic`");
+        refused(&format!("{TEXT}\n[method.poisson]\nsampels = 7\n"), "sampels");
+        refused(&format!("{TEXT}\n[method.poisson]\nsamples = 1\n"), "samples should be 2 or more, but is 1");
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        refused(&TEXT.replace("source = \"qa\"", "source = \"en\""), "unknown source language `en`");
+        refused(&TEXT.replace("[\"POS\"]", "[\"POS\", \"POS\"]"), "given twice: POS");
+        refused(&TEXT.replace("qb = [\"b.conllu\"]", ""), "two or more languages");
+        refused(&format!("seed = 3{TEXT}"), "s.toml:1: unknown field `seed`");
+        refused(&format!("seeds = [1, 1]{TEXT}"), "given twice: 1");
+        refused(&format!("k = [0]{TEXT}"), "at least 1");
     }
 }

@@ -1,16 +1,16 @@
 //! Results as a person reads them: on a terminal, as Markdown, as plots.
 
-use super::Results;
+use super::{CellWords, Results};
 use crate::correlation::CorrelationRow;
 use crate::overlap::{PairOverlap, StepOverlap, MEAN};
-use crate::report::{number, p_value, TextTable};
+use crate::report::{number, p_value, Record, TextTable};
 use std::collections::BTreeSet;
 
 /// Level at which a pair counts as more than chance.
 const ALPHA: f64 = 0.05;
 
 const CAVEAT: &str =
-    "Points of one checkpoint, and checkpoints of one run, are not independent: read p-values and intervals \
+    "Empty: too few points, or no variation. Points of one checkpoint, and checkpoints of one run, are not independent: read p-values and intervals \
 with influence.csv, which leaves out one checkpoint at a time.";
 
 pub(super) fn text(results: &Results) -> String {
@@ -67,6 +67,7 @@ pub(super) fn markdown(results: &Results) -> String {
     } else {
         text += &format!("{}\n{CAVEAT}\n", correlations.markdown());
     }
+    text += &format!("\n## Words\n\n{}", words_table(results).markdown());
     let notes = results.notes.lines();
     if !notes.is_empty() {
         text += "\n## Left out\n\n";
@@ -128,10 +129,23 @@ fn overlap_table(results: &Results, k: usize, site: &str) -> TextTable {
     table
 }
 
+fn words_table(results: &Results) -> TextTable {
+    let mut table = TextTable::new(CellWords::COLUMNS.iter().map(|name| name.replace('_', " ")));
+    for cell in results.notes.words() {
+        let CellWords { language, attribute, seed, classes, dropped, train, dev, test, without_lemma } = cell;
+        let [classes, dropped] = [classes, dropped].map(|names| names.replace('|', ", "));
+        let counts = [train, dev, test, without_lemma].map(|n| n.to_string());
+        table.row([language, attribute, seed.to_string(), classes, dropped].into_iter().chain(counts));
+    }
+    table
+}
+
 fn correlation_table(results: &Results) -> TextTable {
-    let mut table = TextTable::new(["task", "level", "n", "Pearson", "95 % interval", "p", "Spearman", "p"]);
+    let mut table =
+        TextTable::new(["task", "level", "overlap of", "n", "Pearson", "95 % interval", "p", "Spearman", "p"]);
     for row in results.correlation.iter().filter(|row| row.measure == "overlap") {
-        let CorrelationRow { task, level, n, pearson, pearson_p, spearman, spearman_p, ci_low, ci_high, .. } = row;
+        let CorrelationRow { task, level, attribute, n, .. } = row;
+        let CorrelationRow { pearson, pearson_p, spearman, spearman_p, ci_low, ci_high, .. } = row;
         let interval = match (ci_low, ci_high) {
             (Some(low), Some(high)) => format!("{} to {}", number(Some(*low), 2), number(Some(*high), 2)),
             _ => String::new(),
@@ -139,6 +153,7 @@ fn correlation_table(results: &Results) -> TextTable {
         table.row([
             task.clone(),
             level.to_string(),
+            attribute.clone(),
             n.to_string(),
             number(*pearson, 3),
             interval,

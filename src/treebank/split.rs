@@ -91,6 +91,10 @@ impl SplitSettings {
         if self.min_per_class == 0 {
             return Err(Error::parameter("min_per_class", "at least 1", self.min_per_class));
         }
+        // No treebank comes near it, and its products do not overflow.
+        if self.min_per_class > 1 << 40 {
+            return Err(Error::parameter("min_per_class", "at most 2^40", self.min_per_class));
+        }
         Ok(())
     }
 

@@ -10,7 +10,7 @@
 //! | --- | --- |
 //! | a passive participle is past | pt |
 //! | imperfective becomes past (not participles, gerunds) | ca es fr pt |
-//! | past without an aspect becomes perfective (not participles, gerunds, subjunctives) | ca es fr pt |
+//! | past without an aspect becomes perfective (not participles and gerunds) | ca es fr pt |
 //! | the imperfect subjunctive loses its aspect and is past | ca es fr |
 //! | conditional and imperative lose the present | ca fr |
 //! | the imperative loses the present | es |
@@ -212,7 +212,7 @@ fn correct(language: &str, tags: &mut Tags, feats: &[(String, String)]) {
     if matches!(language, "ca" | "es" | "fr" | "pt") && !nominal {
         if tags.is("Aspect", "IPFV") {
             tags.set("Tense", "PST");
-        } else if tags.is("Tense", "PST") && !tags.is("Mood", "SBJV") {
+        } else if tags.is("Tense", "PST") {
             tags.add("Aspect", "PFV");
         }
     }

@@ -155,8 +155,8 @@ fn imperfect_subjunctives() {
         let imperfect = tags(language, "VERB", "Mood=Sub|Number=Sing|Person=3|Tense=Imp|VerbForm=Fin");
         assert_eq!(imperfect, "Mood=SBJV|Number=SG|POS=V|Person=3|Tense=PST");
     }
-    // es: hubiera, annotated as past, is the same form.
-    assert_eq!(tags("es", "AUX", "Mood=Sub|Tense=Past|VerbForm=Fin"), "Mood=SBJV|POS=V|Tense=PST");
+    // es: hubiera, where it is annotated as past, takes the rule for the past.
+    assert_eq!(tags("es", "AUX", "Mood=Sub|Tense=Past|VerbForm=Fin"), "Aspect=PFV|Mood=SBJV|POS=V|Tense=PST");
     // pt: fosse keeps its aspect.
     assert_eq!(tags("pt", "AUX", "Mood=Sub|Tense=Imp|VerbForm=Fin"), "Aspect=IPFV|Mood=SBJV|POS=V|Tense=PST");
 }

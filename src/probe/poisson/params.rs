@@ -6,8 +6,11 @@ use linfa::ParamGuard;
 use ndarray::{ArrayBase, ArrayView2, Data, Ix2};
 use serde::{Deserialize, Serialize};
 
+/// The most masks a word: more would only take memory.
+const MAX_SAMPLES: usize = 4096;
+
 /// Checked parameters of the Poisson probe; see [`PoissonParams`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PoissonValidParams {
     pub(super) entropy_weight: f64,
     pub(super) samples: usize,
@@ -44,7 +47,7 @@ pub struct PoissonValidParams {
 /// | Name | Default | Purpose | Range |
 /// | --- | --- | --- | --- |
 /// | [entropy_weight](Self::entropy_weight) | 1 | `s`: how strongly masks are kept random | `[0, inf)` |
-/// | [samples](Self::samples) | 5 | masks a word and update | 2 or more |
+/// | [samples](Self::samples) | 5 | masks a word and update | 2 to 4096 |
 /// | [learning_rate](Self::learning_rate) | 0.01 | step size of Adam | `(0, inf)` |
 /// | [batch_size](Self::batch_size) | 256 | words an update | 1 or more |
 /// | [max_epochs](Self::max_epochs) | 5000 | passes over the data at most | 1 or more |
@@ -58,8 +61,67 @@ pub struct PoissonValidParams {
 ///
 /// The classifier starts at zero, `w` uniform in `[0, 1)`. The objective is that of Stańczak et al. 2023
 /// (arXiv 2201.08214); masks and updates depend on nothing but data, parameters and seed.
+///
+/// In a file, parameters that are left out have their defaults, unknown ones are errors, and the random stream is not
+/// stored: it is the caller's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
 pub struct PoissonParams(PoissonValidParams);
+
+/// [`PoissonParams`] as they stand in a file.
+#[derive(Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Stored {
+    entropy_weight: f64,
+    samples: usize,
+    learning_rate: f64,
+    batch_size: usize,
+    max_epochs: usize,
+    patience: usize,
+    held_out: f64,
+    l1: f64,
+    l2: f64,
+    standardise: bool,
+}
+
+impl Default for Stored {
+    fn default() -> Self {
+        PoissonParams::default().into()
+    }
+}
+
+impl From<PoissonParams> for Stored {
+    fn from(PoissonParams(p): PoissonParams) -> Stored {
+        Stored {
+            entropy_weight: p.entropy_weight,
+            samples: p.samples,
+            learning_rate: p.learning_rate,
+            batch_size: p.batch_size,
+            max_epochs: p.max_epochs,
+            patience: p.patience,
+            held_out: p.held_out,
+            l1: p.l1,
+            l2: p.l2,
+            standardise: p.standardise,
+        }
+    }
+}
+
+impl From<Stored> for PoissonParams {
+    fn from(stored: Stored) -> PoissonParams {
+        PoissonParams::default()
+            .entropy_weight(stored.entropy_weight)
+            .samples(stored.samples)
+            .learning_rate(stored.learning_rate)
+            .batch_size(stored.batch_size)
+            .max_epochs(stored.max_epochs)
+            .patience(stored.patience)
+            .held_out(stored.held_out)
+            .l1(stored.l1)
+            .l2(stored.l2)
+            .standardise(stored.standardise)
+    }
+}
 
 impl Default for PoissonParams {
     fn default() -> Self {
@@ -147,6 +209,9 @@ impl ParamGuard for PoissonParams {
             if value < least {
                 return Err(Error::parameter(name, format!("{least} or more"), value));
             }
+        }
+        if p.samples > MAX_SAMPLES {
+            return Err(Error::parameter("samples", format!("at most {MAX_SAMPLES}"), p.samples));
         }
         for (name, value) in [("entropy_weight", p.entropy_weight), ("l1", p.l1), ("l2", p.l2)] {
             if !(value >= 0.0 && value.is_finite()) {
