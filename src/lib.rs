@@ -4,7 +4,7 @@
 //!
 //! An isogloss is the line on a map where languages begin to share a feature; this crate draws it among neurons. It does
 //! the whole study of Wang, Minervini and Ponti 2024 ([arXiv 2406.13229](https://arxiv.org/abs/2406.13229)): activations of
-//! BLOOM's training checkpoints, words of Universal Dependencies treebanks, a sparse probe for each language and
+//! BLOOM's training checkpoints, words of Universal Dependencies treebanks, a latent-variable probe for each language and
 //! attribute, a ranking of neurons, the overlap of rankings between languages against chance and a noise ceiling, transfer,
 //! and the correlation of the two.
 //!
