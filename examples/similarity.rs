@@ -2,7 +2,7 @@
 
 mod common;
 
-use anyhow::{bail, Result};
+use anyhow::{anyhow, bail, Result};
 use clap::Parser;
 use common::{fixture, report, start_log, Bar};
 use isogloss::activations::{sentence_states, ExtractionSettings, SentencePooling, Tokenizer};
@@ -87,13 +87,15 @@ fn run() -> Result<()> {
             if options.sites.is_empty() { (0..=blocks).map(Site::Residual).collect() } else { options.sites.clone() };
         let bloom = Bloom::load(checkpoint, Extent::Sites(&sites), options.dtype.into(), device)?;
         let tokenizer = Tokenizer::open(checkpoint.tokenizer()?)?;
-        let states =
-            |text: &[String]| sentence_states(&bloom, &tokenizer, text, &sites, &settings, SentencePooling::Last);
-        let of_source = states(pivot)?;
+        let states = |language: &str, text: &[String]| {
+            sentence_states(&bloom, &tokenizer, text, &sites, &settings, SentencePooling::Last)
+                .map_err(|e| anyhow!("step {}, `{language}`: {e}", checkpoint.step()))
+        };
+        let of_source = states(&source, pivot)?;
         bar.advance(1, &format!("step {}, {source}", checkpoint.step()));
         let start = rows.len();
         for (language, text) in texts.iter().filter(|(language, _)| *language != source) {
-            let of_language = states(text)?;
+            let of_language = states(language, text)?;
             for (site, a) in &of_source {
                 let Some(b) = of_language.get(site) else { continue };
                 let ((language_a, a), (language_b, b)) =

@@ -4,22 +4,27 @@
 //! cargo run --release --no-default-features --example treebank -- --treebank es=es_pud-ud-test.conllu --scheme unimorph
 //! ```
 
-use anyhow::{Context, Result};
+mod common;
+
+use anyhow::Result;
 use clap::Parser;
+use common::{fixture, report, start_log};
 use isogloss::treebank::{
     split, Multiword, NoCell, ReadSettings, Scheme, Source, SplitMethod, SplitSettings, Treebank,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::process::ExitCode;
 
 /// Show what treebanks hold: tokens, types, sentences, attributes and their values, what the scheme has no name for, and
 /// which attributes have enough words in a lemma-disjoint split.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// A language and its CoNLL-U files, LANG=FILE[,FILE...]; a folder means all its .conllu files. May be repeated.
-    #[arg(long, required = true, value_name = "LANG=FILE[,FILE...]")]
+    /// A language and its CoNLL-U files, LANG=FILE[,FILE...]; a folder means all its .conllu files. May be repeated; the
+    /// fixtures' treebanks if not given.
+    #[arg(long, value_name = "LANG=FILE[,FILE...]")]
     treebank: Vec<Source>,
     /// Attributes as annotated (ud) or as UniMorph dimensions (unimorph).
     #[arg(long, default_value_t = Scheme::Unimorph)]
@@ -41,21 +46,26 @@ struct Arguments {
     seed: u64,
 }
 
-fn main() -> Result<()> {
-    let arguments = Arguments::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-        .with_writer(std::io::stderr)
-        .init();
+fn main() -> ExitCode {
+    report(run())
+}
+
+fn run() -> Result<()> {
+    start_log();
+    let mut arguments = Arguments::parse();
+    if arguments.treebank.is_empty() {
+        for language in ["qa", "qb", "qc", "qd", "qe", "qf"] {
+            arguments.treebank.push(Source::new(language, [fixture(&format!("treebanks/{language}.conllu"))])?);
+        }
+    }
     let settings =
         SplitSettings { method: arguments.split, min_per_class: arguments.min_per_class, ..SplitSettings::default() };
     settings.check()?;
     let reading = ReadSettings { scheme: arguments.scheme, multiword: arguments.multiword, lenient: arguments.lenient };
     for source in &arguments.treebank {
-        let treebank = Treebank::read_with(&source.language, &source.files, &reading)
-            .with_context(|| format!("cannot read the treebank of `{}`", source.language))?;
+        let treebank = Treebank::read_with(&source.language, &source.files, &reading)?;
         let page = describe(&treebank, &settings, arguments.seed)?;
-        std::io::stdout().write_all(page.as_bytes()).context("cannot write to standard output")?;
+        std::io::stdout().write_all(page.as_bytes())?;
     }
     Ok(())
 }

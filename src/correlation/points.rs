@@ -149,7 +149,7 @@ fn pair_points(pairs: &[PairOverlap], scores: &MeanScores, source: &str, k: usiz
                 .iter()
                 .filter(|((scored, at, _, in_language), _)| scored == model && *at == step && in_language == language);
             for ((_, _, task, _), &y) in of_cell {
-                if step == Step::Final && WITHOUT_FINAL.contains(&task.as_str()) {
+                if step == Step::Final && WITHOUT_FINAL.iter().any(|name| name.eq_ignore_ascii_case(task)) {
                     continue;
                 }
                 for (measure, x) in measures {

@@ -27,7 +27,7 @@ pub struct StepOverlap {
     pub expected: Option<f64>,
     /// The mean excess over chance; `None` where it is not known of every part.
     pub excess: Option<f64>,
-    /// The mean over languages of their overlap with themselves; `None` where a part has one seed only.
+    /// The mean over the languages with two seeds or more of their overlap with themselves; `None` where a part has none.
     pub ceiling: Option<f64>,
 }
 

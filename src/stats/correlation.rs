@@ -3,6 +3,7 @@
 use super::special::correlation_p_value;
 use super::{mean, ranks, Undefined};
 use statrs::function::erf::erf_inv;
+use statrs::function::factorial::ln_factorial;
 
 /// A correlation coefficient and its test.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,6 +45,9 @@ pub fn pearson(x: &[f64], y: &[f64]) -> Result<Correlation, Undefined> {
 
 /// Spearman's rank correlation of paired values: Pearson's of the mid-ranks, with the same t test (SciPy's default).
 ///
+/// For few points the t test is rough. Where the orders agree or disagree in full it would give 0; the p-value is then
+/// the exact one, twice the share of orders that agree: `2 / n!` without ties.
+///
 /// # Errors
 /// As [`pearson`], constant here meaning that all values are equal.
 ///
@@ -51,12 +55,27 @@ pub fn pearson(x: &[f64], y: &[f64]) -> Result<Correlation, Undefined> {
 /// ```
 /// use isogloss::stats::spearman;
 /// let rho = spearman(&[1.0, 2.0, 3.0, 4.0], &[1.0, 4.0, 9.0, 16.0])?;
-/// assert_eq!((rho.coefficient, rho.p_value), (1.0, 0.0));
+/// assert_eq!(rho.coefficient, 1.0);
+/// assert!((rho.p_value - 2.0 / 24.0).abs() < 1e-12);
 /// # Ok::<(), isogloss::stats::Undefined>(())
 /// ```
 pub fn spearman(x: &[f64], y: &[f64]) -> Result<Correlation, Undefined> {
     check(x, y)?;
-    pearson(&ranks(x), &ranks(y))
+    let (x, y) = (ranks(x), ranks(y));
+    let mut rho = pearson(&x, &y)?;
+    if rho.coefficient.abs() == 1.0 {
+        rho.p_value = full_agreement(&x);
+    }
+    Ok(rho)
+}
+
+/// The exact two-sided p-value of orders that agree in full: of the `n!` ways to pair values with ranks, the product of
+/// `t!` over the groups of `t` tied values give the same ranks.
+fn full_agreement(ranks: &[f64]) -> f64 {
+    let mut sorted = ranks.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let orders: f64 = sorted.chunk_by(|a, b| a == b).map(|tied| ln_factorial(tied.len() as u64)).sum();
+    (2.0 * (orders - ln_factorial(ranks.len() as u64)).exp()).min(1.0)
 }
 
 /// The interval of a Pearson correlation `r` of `n` points at a confidence `level` by Fisher's z:
@@ -231,6 +250,23 @@ mod tests {
             assert_abs_diff_eq!(interval.0, low, epsilon = 1e-10);
             assert_abs_diff_eq!(interval.1, high, epsilon = 1e-10);
         }
+    }
+
+    // By hand: 2 / 5!; and of the 4!/2! orders of ranks 1, 2.5, 2.5, 4 one agrees.
+    #[test]
+    fn full_agreement_of_few_points_is_no_certainty() {
+        let p = |x: &[f64], y: &[f64]| spearman(x, y).unwrap().p_value;
+        assert_relative_eq!(
+            p(&[1.0, 2.0, 3.0, 4.0, 5.0], &[2.0, 3.0, 5.0, 8.0, 9.0]),
+            2.0 / 120.0,
+            max_relative = 1e-12
+        );
+        assert_relative_eq!(
+            p(&[1.0, 2.0, 3.0, 4.0, 5.0], &[9.0, 8.0, 5.0, 3.0, 2.0]),
+            2.0 / 120.0,
+            max_relative = 1e-12
+        );
+        assert_relative_eq!(p(&[1.0, 2.0, 2.0, 4.0], &[0.0, 1.0, 1.0, 7.0]), 2.0 / 12.0, max_relative = 1e-12);
     }
 
     // from mpmath import mp, mpf, betainc; mp.dps = 50
