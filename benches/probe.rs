@@ -3,8 +3,9 @@
 //! `cargo bench --no-default-features --bench probe`; `cell` is a whole cell: fit to early stopping, 50 neurons, curves.
 
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion};
-use isogloss::probe::{LinearProbe, Method, Poisson};
-use isogloss::ranking::{self, greedy};
+use isogloss::probe::{Estimator, LinearProbe, Poisson};
+use isogloss::ranking::{greedy, Method, Ranker, Splits};
+use linfa::ParamGuard;
 use ndarray::{Array1, Array2};
 use rand::Rng;
 
@@ -40,9 +41,9 @@ fn fit(c: &mut Criterion) {
         (16000, 192, 12),
     ] {
         let (x, labels) = words(n_words, neurons, classes, "train");
-        let method = Method::Poisson(Poisson::params().max_epochs(5));
+        let Ok(probe) = Poisson::params().max_epochs(5).n_classes(classes).check() else { continue };
         group.bench_function(BenchmarkId::from_parameter(format!("{n_words}x{neurons}x{classes}")), |b| {
-            b.iter(|| method.fit(x.view(), &labels, classes, 1, &[]))
+            b.iter(|| probe.fit_view(x.view(), &labels))
         });
     }
 }
@@ -78,7 +79,7 @@ fn cell(c: &mut Criterion) {
         group.bench_function(BenchmarkId::from_parameter(format!("{n_words}x{neurons}x{classes}")), |b| {
             b.iter(|| {
                 let [train, dev, test] = [&train, &dev, &test].map(|(x, labels)| (x.view(), &labels[..]));
-                ranking::rank(&method, train, dev, test, 50, 1, &[])
+                method.rank(&Splits::new(train, dev, test), 50, 1, &[])
             })
         });
     }

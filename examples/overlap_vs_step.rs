@@ -15,7 +15,7 @@ use common::{fixture, report, start_log, Bar};
 use isogloss::activations::{Pooling, Tokenisation};
 use isogloss::bloom::Config;
 use isogloss::checkpoint::Series;
-use isogloss::probe::Method;
+use isogloss::ranking::Method;
 use isogloss::study::{Dtype, Study};
 use isogloss::treebank::{Scheme, Source, SplitMethod};
 use isogloss::{files, Site};

@@ -1,12 +1,13 @@
+use super::estimator::{linfa_fit, Estimator};
 use super::linear::Standardisation;
 use super::poisson::count_classes;
 use super::{IncrementalScorer, LinearProbe, Probe, Subset};
 use crate::{Error, Result};
-use linfa::dataset::{AsSingleTargets, DatasetBase};
+use linfa::dataset::DatasetBase;
 use linfa::traits::Fit;
 use linfa::ParamGuard;
 use linfa_logistic::MultiLogisticRegression;
-use ndarray::{Array1, Array2, ArrayBase, ArrayView2, Data, Ix2};
+use ndarray::{Array1, Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 /// Multinomial logistic regression with an L2 penalty, linfa's; start at [`Logistic::params`].
@@ -128,13 +129,11 @@ impl ParamGuard for LogisticParams {
     }
 }
 
-impl LogisticValidParams {
-    /// Fits on activations `[words, neurons]` and the words' class indices, borrowed.
-    ///
-    /// # Errors
-    /// [`Error::Data`] if an activation is not finite, words and labels differ in number, a class has no words, there are
-    /// fewer than two classes, or the solver fails.
-    pub fn fit_view(&self, records: ArrayView2<f32>, labels: &[usize]) -> Result<LogisticProbe> {
+impl Estimator for LogisticValidParams {
+    type Fitted = LogisticProbe;
+
+    /// As [`Estimator::fit_view`]; an error also if a class has no words or the solver fails.
+    fn fit_view(&self, records: ArrayView2<f32>, labels: &[usize]) -> Result<LogisticProbe> {
         let classes = count_classes(records, labels, self.n_classes)?;
         if let Some(class) = (0..classes).find(|class| !labels.contains(class)) {
             return Err(Error::Data(format!(
@@ -158,14 +157,7 @@ impl LogisticValidParams {
     }
 }
 
-impl<D: Data<Elem = f32>, T: AsSingleTargets<Elem = usize>> Fit<ArrayBase<D, Ix2>, T, Error> for LogisticValidParams {
-    type Object = LogisticProbe;
-
-    /// As [`LogisticValidParams::fit_view`].
-    fn fit(&self, dataset: &DatasetBase<ArrayBase<D, Ix2>, T>) -> Result<LogisticProbe> {
-        self.fit_view(dataset.records().view(), &dataset.as_single_targets().to_vec())
-    }
-}
+linfa_fit!(LogisticValidParams);
 
 /// A fitted logistic regression.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -29,20 +29,22 @@
 //! ```
 
 mod bits;
+mod estimator;
 mod evaluation;
+mod fitted;
 pub(crate) mod lanes;
 mod linear;
 mod logistic;
 mod masked;
-mod method;
 mod poisson;
 mod scorer;
 
+pub use estimator::Estimator;
 pub use evaluation::Evaluation;
 pub(crate) use evaluation::{check_labels, entropy, normalised};
+pub use fitted::Fitted;
 pub use linear::{LinearProbe, Standardisation};
 pub use logistic::{Logistic, LogisticParams, LogisticProbe, LogisticValidParams};
-pub use method::{Fitted, Method};
 pub use poisson::{Poisson, PoissonParams, PoissonProbe, PoissonValidParams, Training};
 
 use crate::{Error, Result};

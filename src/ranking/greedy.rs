@@ -1,5 +1,6 @@
 //! Greedy forward selection of neurons by a fitted probe.
 
+use super::rank::too_many;
 use super::{CurvePoint, Ranking};
 use crate::probe::{entropy, normalised, IncrementalScorer, Probe};
 use crate::{Error, Result};
@@ -55,10 +56,6 @@ pub fn select(probe: &dyn Probe, dev: Split, test: Split, k: usize) -> Result<Ra
         });
     }
     Ranking::new(n_neurons, curve)
-}
-
-pub(super) fn too_many(k: usize, n_neurons: usize) -> Error {
-    Error::parameter("k", format!("at most the {n_neurons} neurons there are"), k)
 }
 
 #[cfg(test)]

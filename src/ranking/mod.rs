@@ -1,13 +1,15 @@
 //! Neurons in the order of their use to a probe.
 //!
-//! [`rank`] is the whole way for one cell: fit a probe on the training words, select neurons on the dev words, score them
-//! on the test words.
+//! A [`Ranker`] does one cell: most fit a probe on the training words, select neurons on the dev words and score them on
+//! the test words. [`Method`] is any of them by name.
 
 pub mod greedy;
+mod method;
 mod rank;
 
 pub use greedy::Split;
-pub use rank::{rank, rank_split, Ranked};
+pub use method::Method;
+pub use rank::{rank_split, Ranked, Ranker, Splits};
 
 use crate::checkpoint::Step;
 use crate::{Error, Result, Site};

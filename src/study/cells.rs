@@ -1,7 +1,7 @@
 use crate::activations::Activations;
 use crate::checkpoint::Step;
-use crate::probe::{Fitted, Method};
-use crate::ranking::{self, Cell, RankedCell};
+use crate::probe::Fitted;
+use crate::ranking::{self, Cell, Method, RankedCell};
 use crate::report::Record;
 use crate::transfer::{zero_shot, TransferScore, ZeroShot};
 use crate::treebank::{split, NoCell, Split, SplitSettings};
@@ -108,7 +108,7 @@ pub struct LanguageCells {
 /// Cells run in parallel; the result does not depend on the number of threads.
 ///
 /// # Errors
-/// [`Error::Unknown`] for a site that the activations lack; as [`ranking::rank`].
+/// [`Error::Unknown`] for a site that the activations lack; as [`ranking::Ranker::rank`].
 pub fn rank_language(
     settings: &CellSettings,
     (model, step, language): (&str, Step, &str),

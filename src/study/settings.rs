@@ -1,5 +1,5 @@
 use crate::activations::{Pooling, Tokenisation};
-use crate::probe::Method;
+use crate::ranking::Method;
 use crate::treebank::{Scheme, Source, SplitSettings};
 use crate::{Error, Result, Site};
 use serde::de::value::MapAccessDeserializer;

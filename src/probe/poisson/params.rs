@@ -1,9 +1,8 @@
 use super::{fit, PoissonProbe};
+use crate::probe::estimator::{linfa_fit, Estimator};
 use crate::{Error, Result};
-use linfa::dataset::{AsSingleTargets, DatasetBase};
-use linfa::traits::Fit;
 use linfa::ParamGuard;
-use ndarray::{ArrayBase, ArrayView2, Data, Ix2};
+use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
 /// The most masks a word: more would only take memory.
@@ -233,22 +232,13 @@ impl ParamGuard for PoissonParams {
     }
 }
 
-impl PoissonValidParams {
-    /// Fits on activations `[words, neurons]` and the words' class indices, borrowed.
-    ///
-    /// # Errors
-    /// [`Error::Data`] if an activation is not finite, words and labels differ in number, there are fewer than two words
-    /// or classes, or training diverges.
-    pub fn fit_view(&self, records: ArrayView2<f32>, labels: &[usize]) -> Result<PoissonProbe> {
+impl Estimator for PoissonValidParams {
+    type Fitted = PoissonProbe;
+
+    /// As [`Estimator::fit_view`]; an error also if training diverges.
+    fn fit_view(&self, records: ArrayView2<f32>, labels: &[usize]) -> Result<PoissonProbe> {
         fit::fit(self, records, labels)
     }
 }
 
-impl<D: Data<Elem = f32>, T: AsSingleTargets<Elem = usize>> Fit<ArrayBase<D, Ix2>, T, Error> for PoissonValidParams {
-    type Object = PoissonProbe;
-
-    /// As [`PoissonValidParams::fit_view`].
-    fn fit(&self, dataset: &DatasetBase<ArrayBase<D, Ix2>, T>) -> Result<PoissonProbe> {
-        self.fit_view(dataset.records().view(), &dataset.as_single_targets().to_vec())
-    }
-}
+linfa_fit!(PoissonValidParams);

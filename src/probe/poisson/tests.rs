@@ -1,5 +1,6 @@
 use super::fit::{mask_entropy, mask_entropy_gradient};
 use super::*;
+use crate::probe::Estimator;
 use crate::ranking::greedy;
 use approx::assert_relative_eq;
 use linfa::traits::Fit;
