@@ -8,12 +8,13 @@ use anyhow::{bail, Result};
 use clap::Parser;
 use common::{report, start_log};
 use isogloss::activations::Activations;
-use isogloss::ranking::stability::{across_seeds, Stability};
-use isogloss::ranking::{Method, Ranker, Splits};
+use isogloss::ranking::stability::self_overlap;
+use isogloss::ranking::{rank_split, Method, Ranker, Ranking, Splits};
 use isogloss::report::number;
-use isogloss::treebank::{split, Part, SplitMethod, SplitSettings};
+use isogloss::stats::mean;
+use isogloss::treebank::{split, Part, Split, SplitMethod, SplitSettings};
 use isogloss::{seed, Error, Site};
-use ndarray::{s, Array2, Axis};
+use ndarray::{s, Array2};
 use rand::seq::SliceRandom;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -24,8 +25,8 @@ use std::time::Instant;
 
 /// Prints a Markdown table of methods.
 ///
-/// With --activations: test NMI of the first 10 and 50 neurons, their self-overlap across seeds, seconds a ranking. The words
-/// are split once, with the first seed: seeds are those of the method alone.
+/// With --activations: test NMI of the first 10 and 50 neurons and of all, mean over the seeds, self-overlap of the first 50
+/// across seeds, and seconds a ranking. A seed is that of split and method, as in a study, unless the split is fixed.
 #[derive(Parser)]
 #[command(version)]
 struct Options {
@@ -47,6 +48,9 @@ struct Options {
     /// How words are split: `balanced` or `lemma-types`
     #[arg(long, default_value = "balanced", requires = "activations")]
     split: SplitMethod,
+    /// Split all words once, with this seed: seeds are then those of the method alone
+    #[arg(long, value_name = "N", requires = "activations")]
+    fixed_split: Option<u64>,
     /// Shapes of planted signals; all by default
     #[arg(long, value_name = "A,B", value_delimiter = ',', value_parser = clap::value_parser!(Shape))]
     shape: Vec<Shape>,
@@ -217,23 +221,28 @@ fn real(options: &Options, path: &PathBuf) -> Result<()> {
         bail!("the words are of several languages ({languages:?}); extract a file a language");
     };
     let settings = SplitSettings { method: options.split, ..SplitSettings::default() };
-    let split = split(activations.words(), language, attribute, &settings, seeds[0])?;
-    let rows = |part: &Part| matrix.select(Axis(0), &part.words);
-    let [train, dev, test] = [&split.train, &split.dev, &split.test].map(rows);
-    let splits = Splits::new(
-        (train.view(), &split.train.classes),
-        (dev.view(), &split.dev.classes),
-        (test.view(), &split.test.classes),
-    );
-    let k = splits.n_neurons().min(50);
+    let mut splits = Vec::new();
+    for &seed in &seeds {
+        splits.push(split(activations.words(), language, attribute, &settings, options.fixed_split.unwrap_or(seed))?);
+    }
+    let k = matrix.ncols().min(50);
     let few = k.min(10);
+    let words = |part: fn(&Split) -> &Part| {
+        let sizes: BTreeSet<usize> = splits.iter().map(|split| part(split).words.len()).collect();
+        let (least, most) = (sizes.first().copied().unwrap_or(0), sizes.last().copied().unwrap_or(0));
+        if least == most {
+            least.to_string()
+        } else {
+            format!("{least} to {most}")
+        }
+    };
     println!(
         "{attribute} in {language} at {site}: {} classes, {} neurons, {} training, {} dev and {} test words; {} seeds\n",
-        split.classes.len(),
-        splits.n_neurons(),
-        train.nrows(),
-        dev.nrows(),
-        test.nrows(),
+        splits[0].classes.len(),
+        matrix.ncols(),
+        words(|split| &split.train),
+        words(|split| &split.dev),
+        words(|split| &split.test),
         seeds.len()
     );
     let titles = [
@@ -248,21 +257,25 @@ fn real(options: &Options, path: &PathBuf) -> Result<()> {
     let names = [language, attribute, step, &site.to_string()];
     for method in &options.method {
         let start = Instant::now();
-        let found: Stability = across_seeds(method, &splits, k, &seeds, &names)?;
+        let mut ranked = Vec::new();
+        for (split, &seed) in splits.iter().zip(&seeds) {
+            ranked.push(rank_split(method, matrix, split, k, seed, &names)?);
+        }
         let seconds = start.elapsed().as_secs_f64() / seeds.len() as f64;
-        let all: Option<Vec<f64>> = found.ranked.iter().map(|ranked| ranked.all.nmi).collect();
-        let overlap = number(Some(found.overlap.self_overlap), 2);
-        row([
-            format!("`{method}`"),
-            number(found.nmi_test(few), 3),
-            number(found.nmi_test(k), 3),
-            number(all.and_then(isogloss::stats::mean), 3),
-            match found.overlap.interval {
-                Some((low, high)) => format!("{overlap} ({} to {})", number(Some(low), 2), number(Some(high), 2)),
-                None => overlap,
-            },
-            number(Some(seconds), 2),
-        ]);
+        let average = |values: Option<Vec<f64>>| number(values.and_then(mean), 3);
+        let at = |k: usize| {
+            average(ranked.iter().map(|ranked| ranked.ranking.curve().get(k.checked_sub(1)?)?.nmi_test).collect())
+        };
+        let all = average(ranked.iter().map(|ranked| ranked.all.nmi).collect());
+        let rankings: Vec<Ranking> = ranked.iter().map(|ranked| ranked.ranking.clone()).collect();
+        // One ranking has no overlap.
+        let found = if rankings.len() > 1 { Some(self_overlap(&rankings, k)?) } else { None };
+        let shown = |value: f64| number(Some(value), 2);
+        let overlap = found.map(|found| match found.interval {
+            Some((low, high)) => format!("{} ({} to {})", shown(found.self_overlap), shown(low), shown(high)),
+            None => shown(found.self_overlap),
+        });
+        row([format!("`{method}`"), at(few), at(k), all, overlap.unwrap_or_default(), shown(seconds)]);
     }
     Ok(())
 }
