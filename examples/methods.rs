@@ -66,9 +66,9 @@ enum Shape {
     MeanShift,
     /// Every planted neuron is higher on one class, five neurons a class.
     ClassSpecific,
-    /// Every planted neuron varies twice as much on one class as on the others; its mean is that of noise.
+    /// Every planted neuron varies half as much again on one class as on the others; its mean is that of noise.
     Variance,
-    /// All neurons are heavy-tailed (Student's t, 3 degrees of freedom); planted ones are, on a quarter of one class's words,
+    /// All neurons are heavy-tailed (Student's t, 3 degrees of freedom); planted ones are, on a tenth of one class's words,
     /// far higher.
     Sparse,
     /// Classes differ along one direction of all planted neurons, little in each, and noise is correlated: all neurons share
@@ -130,16 +130,16 @@ fn plant(shape: Shape, n_neurons: usize, seed: u64) -> Planted {
     }
     for (place, &neuron) in planted.iter().enumerate() {
         let own = place % CLASSES;
-        let means: Vec<f64> = (0..CLASSES).map(|_| 0.5 * normal(&mut rng)).collect();
+        let means: Vec<f64> = (0..CLASSES).map(|_| 0.25 * normal(&mut rng)).collect();
         // Classes at -3, -1, 1, 3 thirds of the direction; a random sign a neuron.
         let sign = if rng.gen() { 1.0 } else { -1.0 };
         for (value, &class) in x.column_mut(neuron).iter_mut().zip(&labels) {
             match shape {
                 Shape::MeanShift => *value += means[class],
-                Shape::ClassSpecific if class == own => *value += 0.8,
-                Shape::Variance if class == own => *value *= 2.0,
-                Shape::Sparse if class == own && rng.gen::<f64>() < 0.25 => *value += 4.0,
-                Shape::Distributed => *value += sign * 0.35 * (2.0 * class as f64 - 3.0) / 3.0,
+                Shape::ClassSpecific if class == own => *value += 0.5,
+                Shape::Variance if class == own => *value *= 1.5,
+                Shape::Sparse if class == own && rng.gen::<f64>() < 0.1 => *value += 4.0,
+                Shape::Distributed => *value += sign * 0.2 * (2.0 * class as f64 - 3.0) / 3.0,
                 _ => {}
             }
         }
