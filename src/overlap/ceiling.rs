@@ -1,6 +1,6 @@
-use super::pairs::{describe, distinct, one_method, same_width, Top};
+use super::pairs::{describe, distinct, one_method, same_width};
 use crate::checkpoint::Step;
-use crate::ranking::RankedCell;
+use crate::ranking::{RankedCell, Top};
 use crate::stats::mean;
 use crate::{Error, Result, Site};
 use serde::{Deserialize, Serialize};

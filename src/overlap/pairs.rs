@@ -1,6 +1,6 @@
 use super::excess;
 use crate::checkpoint::Step;
-use crate::ranking::{Cell, RankedCell, Ranking};
+use crate::ranking::{Cell, RankedCell, Ranking, Top};
 use crate::stats::{benjamini_hochberg, holm, hypergeometric_sf};
 use crate::{Error, Result, Site};
 use rayon::prelude::*;
@@ -193,23 +193,7 @@ fn family_pairs(key: FamilyKey<'_>, members: &BTreeMap<&str, &RankedCell>, k: us
     Ok(rows)
 }
 
-/// The first `k` neurons of a ranking as a bit set: a pair costs `n_neurons / 64` operations.
-pub(super) struct Top(Vec<u64>);
-
 impl Top {
-    pub(super) fn new(ranking: &Ranking, k: usize) -> Result<Self> {
-        if k == 0 || k > ranking.n_neurons() {
-            return Err(Error::parameter("k", format!("from 1 to {}, the neurons there are", ranking.n_neurons()), k));
-        }
-        let mut bits = vec![0u64; ranking.n_neurons().div_ceil(64)];
-        for neuron in ranking.top(k)? {
-            if let Some(word) = bits.get_mut(neuron / 64) {
-                *word |= 1 << (neuron % 64);
-            }
-        }
-        Ok(Top(bits))
-    }
-
     /// As [`Top::new`], with an error that names the cell.
     pub(super) fn of_cell(ranked: &RankedCell, k: usize) -> Result<Self> {
         Top::new(&ranked.ranking, k).map_err(|error| match error {
@@ -218,9 +202,5 @@ impl Top {
             }
             error => error,
         })
-    }
-
-    pub(super) fn shared(&self, other: &Top) -> usize {
-        self.0.iter().zip(&other.0).map(|(a, b)| (a & b).count_ones() as usize).sum()
     }
 }

@@ -29,6 +29,7 @@
 //! ```
 
 mod bits;
+pub mod controls;
 mod estimator;
 mod evaluation;
 mod fitted;

@@ -6,10 +6,14 @@
 pub mod greedy;
 mod method;
 mod rank;
+pub mod stability;
+pub mod statistics;
+mod top;
 
 pub use greedy::Split;
 pub use method::Method;
 pub use rank::{rank_split, Ranked, Ranker, Splits};
+pub(crate) use top::Top;
 
 use crate::checkpoint::Step;
 use crate::{Error, Result, Site};
