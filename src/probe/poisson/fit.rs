@@ -29,7 +29,7 @@ pub(super) fn mask_entropy_gradient(w: f64) -> f64 {
 const MAX_CLASSES: usize = 1 << 16;
 
 /// The number of classes of `labels`, checked.
-pub(in crate::probe) fn count_classes(
+pub(crate) fn count_classes(
     records: ArrayView2<f32>,
     labels: &[usize],
     n_classes: Option<usize>,
