@@ -42,13 +42,13 @@ mod poisson;
 mod scorer;
 
 pub use convergence::Convergence;
-pub(crate) use elastic_net::{classifier, need_all_classes, solver, warn, Inputs};
-pub(crate) use elastic_net::backward;
+pub(crate) use elastic_net::{backward, need_all_classes, solver, warn, Inputs};
 pub use elastic_net::{ElasticNet, ElasticNetParams, ElasticNetProbe, ElasticNetValidParams, PathPoint};
 pub use estimator::Estimator;
 pub use evaluation::Evaluation;
 pub(crate) use evaluation::{check_labels, entropy, normalised};
 pub use fitted::Fitted;
+pub(crate) use linear::log_softmax;
 pub use linear::{LinearProbe, Standardisation};
 pub use logistic::{Logistic, LogisticParams, LogisticProbe, LogisticValidParams};
 pub(crate) use poisson::count_classes;

@@ -6,6 +6,8 @@
 pub mod greedy;
 mod method;
 mod rank;
+pub mod upper_bound;
+pub mod weight_mass;
 
 pub use greedy::Split;
 pub use method::Method;

@@ -9,8 +9,8 @@ mod tests;
 
 pub(crate) use kernels::{backward, Inputs};
 pub use params::{ElasticNetParams, ElasticNetValidParams};
+pub(crate) use path::warn;
 pub use path::PathPoint;
-pub(crate) use path::{classifier, warn};
 
 use super::{bits, Convergence, IncrementalScorer, LinearProbe, Probe, Subset};
 use crate::{Error, Result};
@@ -105,9 +105,9 @@ pub(crate) fn need_all_classes(labels: &[usize], classes: usize) -> Result<()> {
     }
     match seen.iter().position(|seen| !seen) {
         None => Ok(()),
-        Some(class) => Err(Error::Data(format!(
-            "class {class} of {classes} has no words to train a logistic regression on"
-        ))),
+        Some(class) => {
+            Err(Error::Data(format!("class {class} of {classes} has no words to train a logistic regression on")))
+        }
     }
 }
 
@@ -128,7 +128,8 @@ pub(super) fn gradient_residual(
     }
     let gradient = x.t().dot(&residuals) + &weights * l2;
     let of_bias = residuals.sum_axis(Axis(0));
-    gradient.iter().chain(&of_bias).fold((0.0, 0.0), |(squares, most): (f64, f64), g| {
-        (squares.hypot(*g), most.max(g.abs()))
-    })
+    gradient
+        .iter()
+        .chain(&of_bias)
+        .fold((0.0, 0.0), |(squares, most): (f64, f64), g| (squares.hypot(*g), most.max(g.abs())))
 }

@@ -96,11 +96,7 @@ impl From<PathPoint> for ElasticNetProbe {
 }
 
 /// A probe of the solver's weights `[neuron][class]`.
-pub(crate) fn classifier(
-    state: &State,
-    classes: usize,
-    standardisation: Option<Standardisation>,
-) -> Result<LinearProbe> {
+fn classifier(state: &State, classes: usize, standardisation: Option<Standardisation>) -> Result<LinearProbe> {
     let neurons = state.weights.len() / classes;
     let weights = Array2::from_shape_fn((classes, neurons), |(c, d)| state.weights[d * classes + c] as f32);
     let bias = Array1::from_iter(state.bias.iter().map(|&b| b as f32));

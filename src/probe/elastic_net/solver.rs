@@ -161,8 +161,7 @@ pub(crate) fn solve(
         // The decrease that a first-order model promises, less than 0.
         let moved = |t: f64| -> Vec<f64> { state.weights.iter().zip(step_weights).map(|(w, d)| w + t * d).collect() };
         let absolute = |weights: &[f64]| weights.iter().map(|w| w.abs()).sum::<f64>();
-        let slope =
-            dot(&gradient, &step) + problem.l1 * (absolute(&moved(1.0)) - absolute(&state.weights));
+        let slope = dot(&gradient, &step) + problem.l1 * (absolute(&moved(1.0)) - absolute(&state.weights));
         let mut t = 1.0;
         let accepted = loop {
             let weights = moved(t);
@@ -281,8 +280,7 @@ impl Model<'_> {
             Some(&neuron) => self.inputs.column(neuron),
             None => &ones[..],
         };
-        let all: Vec<usize> =
-            (0..n_weights + classes).filter(|&i| working.get(i).copied().unwrap_or(true)).collect();
+        let all: Vec<usize> = (0..n_weights + classes).filter(|&i| working.get(i).copied().unwrap_or(true)).collect();
         let curvatures: Vec<f64> =
             all.iter().map(|&i| curvature(column(i), &p[i % classes * stride..][..stride])).collect();
         let mut step = vec![0.0; n_weights + classes];
