@@ -99,15 +99,15 @@ impl ParamGuard for UpperBoundParams {
 }
 
 /// The words of a cell, ready to be refitted on.
-struct Refit<'a> {
-    splits: &'a Splits<'a>,
+struct Refit<'a, 'b> {
+    splits: &'a Splits<'b>,
     inputs: Inputs,
     standardisation: Standardisation,
     problem: Problem,
 }
 
-impl<'a> Refit<'a> {
-    fn new(splits: &'a Splits, params: &UpperBoundValidParams) -> Result<Self> {
+impl<'a, 'b> Refit<'a, 'b> {
+    fn new(splits: &'a Splits<'b>, params: &UpperBoundValidParams) -> Result<Self> {
         let (records, labels) = splits.train;
         let classes = count_classes(records, labels, Some(splits.n_classes))?;
         need_all_classes(labels, classes)?;
