@@ -43,3 +43,16 @@ pub(super) mod matrix {
         Array2::from_shape_vec(shape, rows.concat().into_iter().map(f32::from_bits).collect()).map_err(D::Error::custom)
     }
 }
+
+/// One `f64` as a whole number.
+pub(super) mod double {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(value.to_bits())
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        Ok(f64::from_bits(u64::deserialize(deserializer)?))
+    }
+}

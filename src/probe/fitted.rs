@@ -1,4 +1,4 @@
-use super::{IncrementalScorer, LogisticProbe, PoissonProbe, Probe, Subset};
+use super::{ElasticNetProbe, IncrementalScorer, LogisticProbe, PoissonProbe, Probe, Subset};
 use crate::Result;
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,8 @@ pub enum Fitted {
     Poisson(PoissonProbe),
     /// A logistic regression.
     Logistic(LogisticProbe),
+    /// A logistic regression with elastic net.
+    ElasticNet(ElasticNetProbe),
 }
 
 impl Fitted {
@@ -19,6 +21,7 @@ impl Fitted {
         match self {
             Fitted::Poisson(probe) => probe,
             Fitted::Logistic(probe) => probe,
+            Fitted::ElasticNet(probe) => probe,
         }
     }
 }

@@ -15,7 +15,7 @@ pub struct Standardisation {
 
 impl Standardisation {
     /// Of finite activations `[words, neurons]`, at least one word.
-    pub(super) fn fit(records: ArrayView2<f32>) -> Self {
+    pub(crate) fn fit(records: ArrayView2<f32>) -> Self {
         let (words, neurons) = records.dim();
         // Sums of differences to the first word: exact zeros for a constant neuron, and a constant added changes little.
         let first: Array1<f64> = records.outer_iter().next().map_or(Array1::zeros(neurons), |r| r.mapv(f64::from));
@@ -43,7 +43,7 @@ impl Standardisation {
         self.scale.view()
     }
 
-    fn apply(&self, neuron: usize, x: f32) -> f32 {
+    pub(crate) fn apply(&self, neuron: usize, x: f32) -> f32 {
         let scale = self.scale[neuron];
         if scale > 0.0 {
             ((f64::from(x) - self.mean[neuron]) / scale) as f32
@@ -160,7 +160,7 @@ impl Probe for LinearProbe {
 }
 
 /// Subtracts the log of the sum of exponentials.
-pub(super) fn log_softmax<'a>(logits: impl Iterator<Item = &'a mut f64>) {
+pub(crate) fn log_softmax<'a>(logits: impl Iterator<Item = &'a mut f64>) {
     let mut logits: Vec<&mut f64> = logits.collect();
     let max = logits.iter().fold(f64::NEG_INFINITY, |max, z| max.max(**z));
     let normaliser = max + logits.iter().map(|z| (**z - max).exp()).sum::<f64>().ln();

@@ -1,3 +1,5 @@
+use super::convergence::Convergence;
+use super::elastic_net::{gradient_residual, need_all_classes};
 use super::estimator::{linfa_fit, Estimator};
 use super::linear::Standardisation;
 use super::poisson::count_classes;
@@ -135,25 +137,40 @@ impl Estimator for LogisticValidParams {
     /// As [`Estimator::fit_view`]; an error also if a class has no words or the solver fails.
     fn fit_view(&self, records: ArrayView2<f32>, labels: &[usize]) -> Result<LogisticProbe> {
         let classes = count_classes(records, labels, self.n_classes)?;
-        if let Some(class) = (0..classes).find(|class| !labels.contains(class)) {
-            return Err(Error::Data(format!(
-                "class {class} of {classes} has no words to train a logistic regression on"
-            )));
-        }
+        need_all_classes(labels, classes)?;
         let standardisation = self.standardise.then(|| Standardisation::fit(records));
         let neurons = records.ncols();
         let inputs =
             LinearProbe::new(Array2::zeros((classes, neurons)), Array1::zeros(classes), standardisation.clone())?;
         let x = Array2::from_shape_fn(records.dim(), |(word, d)| f64::from(inputs.input(d, records[[word, d]])));
+        let data = DatasetBase::new(x, Array1::from(labels.to_vec()));
         let model = MultiLogisticRegression::default()
             .alpha(self.l2)
             .max_iterations(self.max_iterations)
             .gradient_tolerance(self.gradient_tolerance)
-            .fit(&DatasetBase::new(x, Array1::from(labels.to_vec())))
+            .fit(&data)
             .map_err(|e| Error::Data(format!("the logistic regression failed ({e}): standardise or raise l2")))?;
-        let weights = model.params().t().mapv(|w| w as f32);
-        let bias = model.intercept().mapv(|b| b as f32);
-        Ok(LogisticProbe { classifier: LinearProbe::new(weights, bias, standardisation)? })
+        let (weights, bias) = (model.params(), model.intercept());
+        if !weights.iter().chain(bias).all(|w| w.is_finite()) {
+            return Err(Error::Data("the logistic regression diverged: standardise or raise l2".into()));
+        }
+        let (norm, largest) = gradient_residual(data.records().view(), labels, weights.view(), bias.view(), self.l2);
+        let convergence = Convergence {
+            iterations: None,
+            residual: largest / labels.len() as f64,
+            // linfa's own measure may differ a little in rounding.
+            converged: norm <= 1.01 * self.gradient_tolerance,
+        };
+        if !convergence.converged {
+            tracing::warn!(
+                gradient = norm,
+                tolerance = self.gradient_tolerance,
+                "a logistic regression has not converged: raise max_iterations, gradient_tolerance or l2"
+            );
+        }
+        let weights = weights.t().mapv(|w| w as f32);
+        let bias = bias.mapv(|b| b as f32);
+        Ok(LogisticProbe { classifier: LinearProbe::new(weights, bias, standardisation)?, convergence })
     }
 }
 
@@ -163,12 +180,18 @@ linfa_fit!(LogisticValidParams);
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogisticProbe {
     classifier: LinearProbe,
+    convergence: Convergence,
 }
 
 impl LogisticProbe {
     /// The classifier: weights, biases, standardisation.
     pub fn classifier(&self) -> &LinearProbe {
         &self.classifier
+    }
+
+    /// How the solver ended, from the gradient at the solution; the number of its steps is not known.
+    pub fn convergence(&self) -> Convergence {
+        self.convergence
     }
 }
 
@@ -212,6 +235,9 @@ mod tests {
         let (x, labels) = data();
         let params = Logistic::params().l2(2.0).gradient_tolerance(1e-6).check().unwrap();
         let probe = params.fit_view(x.view(), &labels).unwrap();
+        assert!(probe.convergence().converged && probe.convergence().residual < 1e-6 / 60.0);
+        let short = Logistic::params().l2(2.0).max_iterations(1).check().unwrap().fit_view(x.view(), &labels).unwrap();
+        assert!(!short.convergence().converged && short.convergence().residual > 1e-3);
         let expected = array![
             [1.3242397f32, -0.536135, -0.3770827],
             [-0.5667585, -0.5977074, 1.2390211],

@@ -30,6 +30,8 @@
 
 mod bits;
 pub mod controls;
+mod convergence;
+mod elastic_net;
 mod estimator;
 mod evaluation;
 mod fitted;
@@ -40,12 +42,17 @@ mod masked;
 mod poisson;
 mod scorer;
 
+pub use convergence::Convergence;
+pub(crate) use elastic_net::{backward, need_all_classes, solver, warn, Inputs};
+pub use elastic_net::{ElasticNet, ElasticNetParams, ElasticNetProbe, ElasticNetValidParams, PathPoint};
 pub use estimator::Estimator;
 pub use evaluation::Evaluation;
 pub(crate) use evaluation::{check_labels, entropy, normalised};
 pub use fitted::Fitted;
+pub(crate) use linear::log_softmax;
 pub use linear::{LinearProbe, Standardisation};
 pub use logistic::{Logistic, LogisticParams, LogisticProbe, LogisticValidParams};
+pub(crate) use poisson::count_classes;
 pub use poisson::{Poisson, PoissonParams, PoissonProbe, PoissonValidParams, Training};
 
 use crate::{Error, Result};

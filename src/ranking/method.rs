@@ -1,5 +1,8 @@
-use super::{greedy, Ranked, Ranker, Splits};
-use crate::probe::{Estimator, Fitted, Logistic, LogisticParams, Poisson, PoissonParams, Probe, Subset};
+use super::upper_bound::{self, UpperBoundParams};
+use super::{greedy, weight_mass, Ranked, Ranker, Splits};
+use crate::probe::{
+    ElasticNet, ElasticNetParams, Estimator, Fitted, Logistic, LogisticParams, Poisson, PoissonParams, Probe, Subset,
+};
 use crate::{Error, Result};
 use linfa::ParamGuard;
 use serde::{Deserialize, Serialize};
@@ -23,13 +26,19 @@ use std::str::FromStr;
 pub enum Method {
     /// [`Poisson`] and greedy selection, named `poisson`.
     Poisson(PoissonParams),
-    /// [`Logistic`] and greedy selection, named `logistic`.
+    /// [`Logistic`] and weight mass (see [`weight_mass`]), named `logistic`.
     Logistic(LogisticParams),
+    /// [`ElasticNet`] and weight mass, named `elastic_net`.
+    ElasticNet(ElasticNetParams),
+    /// [`Logistic`] and greedy selection with the one probe masked, named `lower_bound`.
+    LowerBound(LogisticParams),
+    /// Greedy selection with a probe refitted for every set (see [`upper_bound`]), named `upper_bound`.
+    UpperBound(UpperBoundParams),
 }
 
 impl Method {
     /// The methods' names.
-    pub const NAMES: [&'static str; 2] = ["poisson", "logistic"];
+    pub const NAMES: [&'static str; 5] = ["poisson", "logistic", "elastic_net", "lower_bound", "upper_bound"];
 
     /// Checks the parameters.
     ///
@@ -38,7 +47,9 @@ impl Method {
     pub fn check(&self) -> Result<()> {
         match self {
             Method::Poisson(params) => params.check_ref().map(|_| ()),
-            Method::Logistic(params) => params.check_ref().map(|_| ()),
+            Method::Logistic(params) | Method::LowerBound(params) => params.check_ref().map(|_| ()),
+            Method::ElasticNet(params) => params.check_ref().map(|_| ()),
+            Method::UpperBound(params) => params.check_ref().map(|_| ()),
         }
     }
 }
@@ -54,8 +65,21 @@ impl Ranker for Method {
             }
             Method::Logistic(params) => {
                 let params = params.clone().n_classes(splits.n_classes).check()?;
+                let probe = params.fit_view(splits.train.0, splits.train.1)?;
+                let order = weight_mass::order(probe.classifier());
+                weight_mass::rank_along(Fitted::Logistic(probe), splits, &order, k)
+            }
+            Method::ElasticNet(params) => {
+                let params = params.clone().n_classes(splits.n_classes).stream(seed, names).check()?;
+                let probe = params.fit_view(splits.train.0, splits.train.1)?;
+                let order = weight_mass::order(probe.classifier());
+                weight_mass::rank_along(Fitted::ElasticNet(probe), splits, &order, k)
+            }
+            Method::LowerBound(params) => {
+                let params = params.clone().n_classes(splits.n_classes).check()?;
                 select(Fitted::Logistic(params.fit_view(splits.train.0, splits.train.1)?), splits, k)
             }
+            Method::UpperBound(params) => upper_bound::select(splits, k, &params.check()?),
         }
     }
 }
@@ -72,6 +96,9 @@ impl fmt::Display for Method {
         f.write_str(match self {
             Method::Poisson(_) => "poisson",
             Method::Logistic(_) => "logistic",
+            Method::ElasticNet(_) => "elastic_net",
+            Method::LowerBound(_) => "lower_bound",
+            Method::UpperBound(_) => "upper_bound",
         })
     }
 }
@@ -83,6 +110,9 @@ impl FromStr for Method {
         match text {
             "poisson" => Ok(Method::Poisson(Poisson::params())),
             "logistic" => Ok(Method::Logistic(Logistic::params())),
+            "elastic_net" => Ok(Method::ElasticNet(ElasticNet::params())),
+            "lower_bound" => Ok(Method::LowerBound(Logistic::params())),
+            "upper_bound" => Ok(Method::UpperBound(UpperBoundParams::default())),
             _ => Err(Error::unknown("method", text, Method::NAMES.join(" or "))),
         }
     }
@@ -98,6 +128,9 @@ mod tests {
             assert_eq!(name.parse::<Method>().unwrap().to_string(), name);
         }
         let error = "poison".parse::<Method>().unwrap_err().to_string();
-        assert_eq!(error, "unknown method `poison`: expected poisson or logistic");
+        assert_eq!(
+            error,
+            "unknown method `poison`: expected poisson or logistic or elastic_net or lower_bound or upper_bound"
+        );
     }
 }

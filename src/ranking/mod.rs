@@ -9,6 +9,8 @@ mod rank;
 pub mod stability;
 pub mod statistics;
 mod top;
+pub mod upper_bound;
+pub mod weight_mass;
 
 pub use greedy::Split;
 pub use method::Method;

@@ -29,11 +29,7 @@ pub(super) fn mask_entropy_gradient(w: f64) -> f64 {
 const MAX_CLASSES: usize = 1 << 16;
 
 /// The number of classes of `labels`, checked.
-pub(in crate::probe) fn count_classes(
-    records: ArrayView2<f32>,
-    labels: &[usize],
-    n_classes: Option<usize>,
-) -> Result<usize> {
+pub(crate) fn count_classes(records: ArrayView2<f32>, labels: &[usize], n_classes: Option<usize>) -> Result<usize> {
     let n_classes = n_classes.unwrap_or_else(|| labels.iter().max().map_or(0, |max| max.saturating_add(1)));
     check_labels(records.nrows(), labels, n_classes)?;
     if n_classes > MAX_CLASSES {

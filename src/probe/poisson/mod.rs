@@ -5,7 +5,7 @@ mod params;
 #[cfg(test)]
 mod tests;
 
-pub(super) use fit::count_classes;
+pub(crate) use fit::count_classes;
 pub use params::{PoissonParams, PoissonValidParams};
 
 use super::{bits, IncrementalScorer, LinearProbe, Probe, Subset};
