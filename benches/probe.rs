@@ -1,12 +1,13 @@
-//! Cost of the Poisson probe and of greedy selection over words, neurons and classes.
+//! Cost of the Poisson probe, the elastic net and of greedy selection over words, neurons and classes.
 //!
 //! `cargo bench --no-default-features --bench probe`; `cell` is a whole cell: fit to early stopping, 50 neurons, curves.
 
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion};
-use isogloss::probe::{Estimator, LinearProbe, Poisson};
+use isogloss::probe::{ElasticNet, Estimator, LinearProbe, Poisson};
+use isogloss::ranking::upper_bound::{self, UpperBoundParams};
 use isogloss::ranking::{greedy, Method, Ranker, Splits};
 use linfa::ParamGuard;
-use ndarray::{Array1, Array2};
+use ndarray::{s, Array1, Array2};
 use rand::Rng;
 
 /// Words of random classes; one neuron in ten has a mean that depends on the class.
@@ -85,5 +86,26 @@ fn cell(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, fit, select, cell);
+fn elastic_net(c: &mut Criterion) {
+    let mut group = c.benchmark_group("elastic net");
+    group.sample_size(10);
+    let (x, labels) = words(8000, 1024, 4, "train");
+    for (name, l1, l2) in [("l2", 0.0, 1.0), ("l1 and l2", 1.0, 1.0)] {
+        let Ok(params) = ElasticNet::params().l1(l1).l2(l2).check() else { continue };
+        group.bench_function(BenchmarkId::new("8000x1024x4", name), |b| b.iter(|| params.fit_view(x.view(), &labels)));
+    }
+    if let Ok(params) = ElasticNet::params().check() {
+        group.bench_function("path of 20, 8000x1024x4", |b| b.iter(|| params.path(x.view(), &labels, 20)));
+    }
+    let order: Vec<usize> = (0..1024).step_by(10).take(50).collect();
+    if let Ok(params) = UpperBoundParams::default().check() {
+        let train = (x.view(), &labels[..]);
+        let dev = (x.slice(s![..1000, ..]), &labels[..1000]);
+        group.bench_function("refit curve, 50 of 8000x1024x4", |b| {
+            b.iter(|| upper_bound::refit_curve(&Splits::new(train, dev, dev), &order, &params))
+        });
+    }
+}
+
+criterion_group!(benches, fit, select, cell, elastic_net);
 criterion_main!(benches);

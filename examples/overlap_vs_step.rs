@@ -47,7 +47,7 @@ struct Options {
     /// Where to read activations; with --series alone, the residual stream at half and at two thirds of the blocks
     #[arg(long = "site", value_name = "S,S", value_delimiter = ',')]
     sites: Vec<Site>,
-    /// The probe: `poisson` or `logistic`
+    /// How neurons are ranked (docs/methods.md), such as `poisson` or `f_statistic`
     #[arg(long)]
     method: Option<Method>,
     /// How many neurons to compare; correlations take the first

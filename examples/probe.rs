@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Fits a probe on activations, ranks neurons by greedy selection, and writes the ranking with its curve as JSON.
+/// Ranks the neurons of activations by a probe or a statistic, and writes the ranking with its curve as JSON.
 #[derive(Parser)]
 #[command(version)]
 struct Options {
@@ -29,7 +29,7 @@ struct Options {
     /// The attribute
     #[arg(long, default_value = "Number")]
     attribute: String,
-    /// The probe: `poisson` or `logistic`
+    /// How neurons are ranked (docs/methods.md), such as `poisson` or `f_statistic`
     #[arg(long, default_value = "poisson")]
     method: Method,
     /// How many neurons to rank

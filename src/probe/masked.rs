@@ -66,6 +66,14 @@ impl Classifier {
         self.weights[neuron / 8 * self.bias.len() + class][neuron % 8]
     }
 
+    /// Moves by a share of the way towards another.
+    pub(super) fn approach(&mut self, other: &Classifier, share: f32) {
+        let weights = self.weights.as_flattened_mut().iter_mut().zip(other.weights.as_flattened());
+        for (own, other) in weights.chain(self.bias.iter_mut().zip(&other.bias)) {
+            *own += share * (other - *own);
+        }
+    }
+
     fn fill(&mut self, value: f32) {
         self.weights.fill([value; 8]);
         self.bias.fill(value);

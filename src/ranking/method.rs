@@ -1,3 +1,4 @@
+use super::statistics::{by_score, Statistic};
 use super::upper_bound::{self, UpperBoundParams};
 use super::{greedy, weight_mass, Ranked, Ranker, Splits};
 use crate::probe::{
@@ -5,7 +6,9 @@ use crate::probe::{
 };
 use crate::{Error, Result};
 use linfa::ParamGuard;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, DeserializeSeed, IntoDeserializer, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
@@ -21,7 +24,7 @@ use std::str::FromStr;
 /// # Ok::<(), isogloss::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(remote = "Self", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Method {
     /// [`Poisson`] and greedy selection, named `poisson`.
@@ -34,11 +37,27 @@ pub enum Method {
     LowerBound(LogisticParams),
     /// Greedy selection with a probe refitted for every set (see [`upper_bound`]), named `upper_bound`.
     UpperBound(UpperBoundParams),
+    /// A [`Statistic`] of single neurons, by its name. The curve is that of probes refitted on the neurons so far (see
+    /// [`upper_bound::refit_curve`]); the probe is of the same kind, fitted on all neurons.
+    #[serde(skip)]
+    Statistic(Statistic),
 }
 
 impl Method {
     /// The methods' names.
-    pub const NAMES: [&'static str; 5] = ["poisson", "logistic", "elastic_net", "lower_bound", "upper_bound"];
+    pub const NAMES: [&'static str; 11] = [
+        "poisson",
+        "logistic",
+        "elastic_net",
+        "lower_bound",
+        "upper_bound",
+        "mean_difference",
+        "average_precision",
+        "iou",
+        "mutual_information",
+        "f_statistic",
+        "random",
+    ];
 
     /// Checks the parameters.
     ///
@@ -50,6 +69,7 @@ impl Method {
             Method::Logistic(params) | Method::LowerBound(params) => params.check_ref().map(|_| ()),
             Method::ElasticNet(params) => params.check_ref().map(|_| ()),
             Method::UpperBound(params) => params.check_ref().map(|_| ()),
+            Method::Statistic(statistic) => statistic.check(),
         }
     }
 }
@@ -80,6 +100,10 @@ impl Ranker for Method {
                 select(Fitted::Logistic(params.fit_view(splits.train.0, splits.train.1)?), splits, k)
             }
             Method::UpperBound(params) => upper_bound::select(splits, k, &params.check()?),
+            Method::Statistic(statistic) => {
+                let scores = statistic.scores(splits.train.0, splits.train.1, splits.n_classes, seed, names)?;
+                upper_bound::rank_along(splits, &by_score(&scores)[..k], &UpperBoundParams::default().check()?)
+            }
         }
     }
 }
@@ -99,6 +123,7 @@ impl fmt::Display for Method {
             Method::ElasticNet(_) => "elastic_net",
             Method::LowerBound(_) => "lower_bound",
             Method::UpperBound(_) => "upper_bound",
+            Method::Statistic(statistic) => statistic.name(),
         })
     }
 }
@@ -113,8 +138,70 @@ impl FromStr for Method {
             "elastic_net" => Ok(Method::ElasticNet(ElasticNet::params())),
             "lower_bound" => Ok(Method::LowerBound(Logistic::params())),
             "upper_bound" => Ok(Method::UpperBound(UpperBoundParams::default())),
-            _ => Err(Error::unknown("method", text, Method::NAMES.join(" or "))),
+            _ if Statistic::NAMES.contains(&text) => Ok(Method::Statistic(text.parse()?)),
+            _ => Err(Error::unknown("method", text, Method::NAMES.join(", "))),
         }
+    }
+}
+
+impl Serialize for Method {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            Method::Statistic(statistic) => statistic.serialize(serializer),
+            _ => Method::serialize(self, serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Method {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct NameOrTable;
+
+        impl<'de> Visitor<'de> for NameOrTable {
+            type Value = Method;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "the name of a method ({}), or a table of one", Method::NAMES.join(", "))
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> std::result::Result<Method, E> {
+                name.parse().map_err(E::custom)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Method, A::Error> {
+                let name: Option<String> = map.next_key()?;
+                let statistic = name.as_deref().is_some_and(|name| Statistic::NAMES.contains(&name));
+                let read = MapAccessDeserializer::new(Reread { name, map });
+                if statistic {
+                    Statistic::deserialize(read).map(Method::Statistic)
+                } else {
+                    Method::deserialize(read)
+                }
+            }
+        }
+
+        deserializer.deserialize_any(NameOrTable)
+    }
+}
+
+/// A map whose first key has been looked at.
+struct Reread<A> {
+    name: Option<String>,
+    map: A,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Reread<A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> std::result::Result<Option<K::Value>, A::Error> {
+        match self.name.take() {
+            Some(name) => seed.deserialize(name.into_deserializer()).map(Some),
+            None => self.map.next_key_seed(seed),
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> std::result::Result<V::Value, A::Error> {
+        self.map.next_value_seed(seed)
     }
 }
 
@@ -128,9 +215,24 @@ mod tests {
             assert_eq!(name.parse::<Method>().unwrap().to_string(), name);
         }
         let error = "poison".parse::<Method>().unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "unknown method `poison`: expected poisson or logistic or elastic_net or lower_bound or upper_bound"
-        );
+        assert_eq!(error, format!("unknown method `poison`: expected {}", Method::NAMES.join(", ")));
+    }
+
+    #[test]
+    fn methods_are_read_by_name_or_with_parameters_and_mistakes_are_named() {
+        for name in Method::NAMES {
+            let method: Method = name.parse().unwrap();
+            let text = serde_json::to_string(&method).unwrap();
+            assert_eq!(serde_json::from_str::<Method>(&text).unwrap(), method, "{text}");
+            assert_eq!(serde_json::from_str::<Method>(&format!("\"{name}\"")).unwrap(), method);
+        }
+        let method: Method = toml::from_str("[mutual_information]\nbins = 5").unwrap();
+        assert_eq!(method, Method::Statistic(Statistic::MutualInformation { bins: 5, miller_madow: false }));
+        let error = toml::from_str::<Method>("[poisson]\nsampels = 5").unwrap_err().to_string();
+        assert!(error.contains("unknown field `sampels`"), "{error}");
+        let error = toml::from_str::<Method>("[iou]\nactiv = 0.1").unwrap_err().to_string();
+        assert!(error.contains("unknown field `activ`"), "{error}");
+        let error = toml::from_str::<Method>("[poison]\nsamples = 5").unwrap_err().to_string();
+        assert!(error.contains("unknown variant `poison`"), "{error}");
     }
 }

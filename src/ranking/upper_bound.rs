@@ -295,6 +295,19 @@ pub fn select(splits: &Splits, k: usize, params: &UpperBoundValidParams) -> Resu
         left.retain(|&other| other != neuron);
         curve.push(refit.point(&columns, &state)?);
     }
+    with_dense(splits, curve, params)
+}
+
+/// A given order of neurons with the curve of refitted probes (see [`refit_curve`]), and the probe fitted with the same
+/// penalty on all neurons.
+///
+/// # Errors
+/// As [`refit_curve`].
+pub fn rank_along(splits: &Splits, order: &[usize], params: &UpperBoundValidParams) -> Result<Ranked> {
+    with_dense(splits, refit_curve(splits, order, params)?, params)
+}
+
+fn with_dense(splits: &Splits, curve: Vec<CurvePoint>, params: &UpperBoundValidParams) -> Result<Ranked> {
     let ranking = Ranking::new(splits.n_neurons(), curve)?;
     let dense = ElasticNet::params().l1(0.0).l2(params.l2).n_classes(splits.n_classes).check()?;
     let probe = Fitted::ElasticNet(dense.fit_view(splits.train.0, splits.train.1)?);
@@ -356,16 +369,5 @@ mod tests {
         let screened = UpperBoundParams::default().l2(2.0).candidates(3).check().unwrap();
         assert_eq!(select(&splits, 1, &screened).unwrap().ranking.top(1).unwrap(), chosen[..1]);
         assert!(refit_curve(&splits, &[1, 1], &params).is_err() && refit_curve(&splits, &[7], &params).is_err());
-    }
-
-    #[test]
-    #[ignore = "a timing"]
-    fn fifty_prefixes() {
-        let (train, dev) = (words(8000, 50, 4, "train"), words(1000, 50, 4, "dev"));
-        let splits = Splits::new((train.0.view(), &train.1), (dev.0.view(), &dev.1), (dev.0.view(), &dev.1));
-        let start = std::time::Instant::now();
-        let params = UpperBoundParams::default().check().unwrap();
-        let curve = refit_curve(&splits, &(0..50).collect::<Vec<_>>(), &params).unwrap();
-        eprintln!("50 prefixes {:?}, {:?}", start.elapsed(), curve.last());
     }
 }

@@ -2,9 +2,7 @@ use crate::activations::{Pooling, Tokenisation};
 use crate::ranking::Method;
 use crate::treebank::{Scheme, Source, SplitSettings};
 use crate::{Error, Result, Site};
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
@@ -121,7 +119,7 @@ pub struct Study {
     #[serde(default)]
     pub split: SplitSettings,
     /// The probe.
-    #[serde(default = "default_method", deserialize_with = "named_method")]
+    #[serde(default = "default_method")]
     pub method: Method,
 }
 
@@ -143,29 +141,6 @@ fn default_device() -> String {
 
 pub(super) fn default_method() -> Method {
     Method::Poisson(crate::probe::Poisson::params())
-}
-
-/// A method by its name, or with its parameters.
-fn named_method<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Method, D::Error> {
-    struct NameOrTable;
-
-    impl<'de> Visitor<'de> for NameOrTable {
-        type Value = Method;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "the name of a method ({}), or a table of one", Method::NAMES.join(", "))
-        }
-
-        fn visit_str<E: de::Error>(self, name: &str) -> Result<Method, E> {
-            name.parse().map_err(E::custom)
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Method, A::Error> {
-            Method::deserialize(MapAccessDeserializer::new(map))
-        }
-    }
-
-    deserializer.deserialize_any(NameOrTable)
 }
 
 impl Study {

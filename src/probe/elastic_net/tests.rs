@@ -179,27 +179,3 @@ fn bad_data_and_parameters_are_named() {
     x[[5, 1]] = f32::INFINITY;
     assert!(params.fit_view(x.view(), &labels).unwrap_err().to_string().contains("word 5, neuron 1"));
 }
-
-/// User CPU of this process, in seconds.
-fn cpu() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    stat.split(' ').nth(13).unwrap().parse::<f64>().unwrap() / 100.0
-}
-
-#[test]
-#[ignore = "a timing"]
-fn timing() {
-    let (x, labels) = random(8000, 1024, 4);
-    let start = cpu();
-    let probe = ElasticNet::params().l1(0.0).check().unwrap().fit_view(x.view(), &labels).unwrap();
-    eprintln!("l2 {:.2} s, {:?}", cpu() - start, probe.convergence());
-    let start = cpu();
-    let probe = ElasticNet::params().check().unwrap().fit_view(x.view(), &labels).unwrap();
-    eprintln!("l1 = l2 = 1 {:.2} s, {:?}", cpu() - start, probe.convergence());
-    let start = cpu();
-    let path = ElasticNet::params().check().unwrap().path(x.view(), &labels, 20).unwrap();
-    eprintln!("path {:.2} s", cpu() - start);
-    for point in path {
-        eprintln!("{:.2} {} {:?}", point.l1, point.nonzero_neurons, point.convergence);
-    }
-}

@@ -116,6 +116,9 @@ pub(super) fn fit(params: &PoissonValidParams, records: ArrayView2<f32>, labels:
     let mut adam = Adam::new(params.learning_rate);
 
     let probabilities = |relevances: &[f64]| relevances.iter().map(|&w| sigmoid(w)).collect::<Vec<_>>();
+    // Averages of the last epochs: what single updates scatter around, and what is judged and kept.
+    let mut averaged = classifier.clone();
+    let mut averaged_relevances = relevances.clone();
     let mut best = (f64::NEG_INFINITY, classifier.clone(), relevances.clone());
     let mut training = Training { epochs: 0, best_epoch: 0, stopped_early: false };
     while training.epochs < params.max_epochs {
@@ -144,11 +147,17 @@ pub(super) fn fit(params: &PoissonValidParams, records: ArrayView2<f32>, labels:
         }
         training.epochs += 1;
 
-        let thresholds = thresholds(&probabilities(&relevances));
+        // The plain mean of the epochs so far until there are enough of them.
+        let share = (1.0 - params.averaging).max(1.0 / training.epochs as f64);
+        averaged.approach(&classifier, share as f32);
+        for (average, w) in averaged_relevances.iter_mut().zip(&relevances) {
+            *average += share * (w - *average);
+        }
+        let thresholds = thresholds(&probabilities(&averaged_relevances));
         let mut same = for_stopping;
-        let value = batch_value(&words, held_out, &classifier, &thresholds, &mut same, &mut scratch);
-        let objective =
-            value / (held_out.len() * params.samples) as f64 + params.entropy_weight * mask_entropy(&relevances);
+        let value = batch_value(&words, held_out, &averaged, &thresholds, &mut same, &mut scratch);
+        let objective = value / (held_out.len() * params.samples) as f64
+            + params.entropy_weight * mask_entropy(&averaged_relevances);
         if !objective.is_finite() {
             return Err(Error::Data(format!(
                 "training of the Poisson probe diverged in epoch {}: lower the learning rate or standardise",
@@ -157,9 +166,9 @@ pub(super) fn fit(params: &PoissonValidParams, records: ArrayView2<f32>, labels:
         }
         if objective > best.0 {
             best.0 = objective;
-            best.1.weights.copy_from_slice(&classifier.weights);
-            best.1.bias.copy_from_slice(&classifier.bias);
-            best.2.copy_from_slice(&relevances);
+            best.1.weights.copy_from_slice(&averaged.weights);
+            best.1.bias.copy_from_slice(&averaged.bias);
+            best.2.copy_from_slice(&averaged_relevances);
             training.best_epoch = training.epochs;
         } else if training.epochs - training.best_epoch >= params.patience {
             training.stopped_early = true;
