@@ -20,7 +20,7 @@
 //!     if neuron == 3 { noise + 2.0 * (word % 2) as f32 } else { noise }
 //! });
 //! let data = Dataset::new(words, classes);
-//! let probe = Poisson::params().seed(1).max_epochs(60).fit(&data)?;
+//! let probe = Poisson::params().seed(1).max_epochs(200).fit(&data)?;
 //! let labels = data.targets().to_vec();
 //! let with_it = probe.evaluate(data.records().view(), &labels, Subset::Of(&[3]))?;
 //! let without = probe.evaluate(data.records().view(), &labels, Subset::Of(&[0, 1, 2]))?;
