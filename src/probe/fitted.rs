@@ -1,4 +1,4 @@
-use super::{ElasticNetProbe, IncrementalScorer, LogisticProbe, PoissonProbe, Probe, Subset};
+use super::{ElasticNetProbe, IncrementalScorer, LatentProbe, LogisticProbe, Probe, Subset};
 use crate::Result;
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Fitted {
-    /// A Poisson probe.
-    Poisson(PoissonProbe),
+    /// A latent-variable probe: Poisson or conditional Poisson.
+    Latent(LatentProbe),
     /// A logistic regression.
     Logistic(LogisticProbe),
     /// A logistic regression with elastic net.
@@ -19,7 +19,7 @@ pub enum Fitted {
 impl Fitted {
     fn probe(&self) -> &dyn Probe {
         match self {
-            Fitted::Poisson(probe) => probe,
+            Fitted::Latent(probe) => probe,
             Fitted::Logistic(probe) => probe,
             Fitted::ElasticNet(probe) => probe,
         }

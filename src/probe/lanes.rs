@@ -1,47 +1,72 @@
-//! Eight f32 at a time, with the same bits on every machine.
+//! Sixteen f32 at a time, with the same bits on every machine.
 //!
-//! The hot loops are written once over [`Lanes`], eight explicit lanes with plain multiplication and addition (no fused
+//! The hot loops are written once over [`Lanes`], sixteen explicit lanes with plain multiplication and addition (no fused
 //! multiply-add), so that what a loop computes does not depend on the instruction set it was compiled for. [`dispatch!`]
-//! picks AVX2 at run time where the machine has it.
+//! picks AVX-512 or AVX2 at run time where the machine has it.
 
-/// Eight lanes of f32 and u32 and the operations of the hot loops.
+/// The number of lanes.
+pub(crate) const LANES: usize = 16;
+
+/// How many values [`Lanes::chosen`] takes at most.
+pub(crate) const CHOICES: usize = 5;
+
+/// Sixteen f32 on a cache line of their own: loads that cross lines cost twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[repr(C, align(64))]
+pub(crate) struct Tile(pub(crate) [f32; LANES]);
+
+/// Sixteen lanes of f32 and u32 and the operations of the hot loops. A mask is a bit a lane, the first the lowest.
 pub(crate) trait Lanes: Copy {
-    /// Eight f32.
+    /// Sixteen f32.
     type F: Copy;
-    /// Eight u32.
+    /// Sixteen u32.
     type U: Copy;
+    /// Which of a few values are chosen, lane by lane.
+    type Choice: Copy;
+    /// How many classes a block of sums holds, for the sums to stay in registers.
+    const CLASSES: usize;
+    /// How many masks.
+    const SAMPLES: usize;
 
     fn splat(self, value: f32) -> Self::F;
-    fn load(self, from: &[f32; 8]) -> Self::F;
-    fn store(self, value: Self::F, to: &mut [f32; 8]);
+    fn load(self, from: &Tile) -> Self::F;
+    fn store(self, value: Self::F, to: &mut Tile);
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
     fn sub(self, a: Self::F, b: Self::F) -> Self::F;
     fn mul(self, a: Self::F, b: Self::F) -> Self::F;
     /// The larger one; the second where either is NaN.
     fn max(self, a: Self::F, b: Self::F) -> Self::F;
-    /// `a` where the mask is all ones, 0 where it is 0.
-    fn keep(self, a: Self::F, mask: Self::U) -> Self::F;
+    /// `a + b` in the lanes of the mask, `a` in the others. `a` is no negative zero.
+    fn add_where(self, a: Self::F, b: Self::F, mask: u16) -> Self::F;
+    /// Prepares the sums of any of these values for [`Lanes::chosen`].
+    fn tabulate(self, values: [f32; CHOICES]) -> [Tile; 2];
+    /// For each lane, which values are chosen: a mask a value.
+    fn choice(self, masks: [u16; CHOICES]) -> Self::Choice;
+    /// For each lane the sum of the chosen values, added up in their order from zero.
+    fn chosen(self, table: &[Tile; 2], choice: Self::Choice) -> Self::F;
+    /// Asks for memory that is soon read.
+    fn prefetch(self, tile: &Tile);
     fn bits_of(self, a: Self::F) -> Self::U;
     fn floats_of(self, a: Self::U) -> Self::F;
 
     fn splat_u(self, value: u32) -> Self::U;
-    fn load_u(self, from: &[u32; 8]) -> Self::U;
-    fn store_u(self, value: Self::U, to: &mut [u32; 8]);
+    fn load_u(self, from: &[u32; LANES]) -> Self::U;
+    fn store_u(self, value: Self::U, to: &mut [u32; LANES]);
     fn add_u(self, a: Self::U, b: Self::U) -> Self::U;
     fn xor(self, a: Self::U, b: Self::U) -> Self::U;
-    fn shl<const K: i32>(self, a: Self::U) -> Self::U;
-    fn shr<const K: i32>(self, a: Self::U) -> Self::U;
-    /// The lanes as sixteen i16, low half first, each compared with its threshold: 0xff where smaller.
-    fn below(self, a: Self::U, thresholds: &[i16; 16]) -> [[u8; 8]; 2];
-    /// Bytes 0 or 0xff as lanes of zeros or ones.
-    fn widen(self, mask: &[u8; 8]) -> Self::U;
+    fn shl<const K: u32>(self, a: Self::U) -> Self::U;
+    fn shr<const K: u32>(self, a: Self::U) -> Self::U;
+    /// The lanes as 32 i16, low half first, each compared with its threshold: a bit where smaller.
+    fn below(self, a: Self::U, thresholds: &[i16; 2 * LANES]) -> [u16; 2];
 
     /// The sum of the lanes, in one fixed order.
     #[inline(always)]
     fn sum(self, value: Self::F) -> f32 {
-        let mut a = [0f32; 8];
+        let mut a = Tile::default();
         self.store(value, &mut a);
-        ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]))
+        let a = a.0;
+        let pair = |i: usize| a[i] + a[i + 8];
+        ((pair(0) + pair(4)) + (pair(2) + pair(6))) + ((pair(1) + pair(5)) + (pair(3) + pair(7)))
     }
 
     /// `e^x` to about 1e-7 relative for `x` in [-87, 88]; smaller arguments count as -87.
@@ -64,14 +89,14 @@ pub(crate) trait Lanes: Copy {
     }
 }
 
-/// Arrays of eight: every machine.
+/// Arrays of sixteen: every machine.
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
 
 macro_rules! each {
     ($lane:ident => $value:expr) => {{
-        let mut out = [Default::default(); 8];
-        for $lane in 0..8 {
+        let mut out = [Default::default(); LANES];
+        for $lane in 0..LANES {
             out[$lane] = $value;
         }
         out
@@ -79,20 +104,23 @@ macro_rules! each {
 }
 
 impl Lanes for Portable {
-    type F = [f32; 8];
-    type U = [u32; 8];
+    type F = [f32; LANES];
+    type U = [u32; LANES];
+    type Choice = [u16; CHOICES];
+    const CLASSES: usize = 2;
+    const SAMPLES: usize = 3;
 
     #[inline(always)]
     fn splat(self, value: f32) -> Self::F {
-        [value; 8]
+        [value; LANES]
     }
     #[inline(always)]
-    fn load(self, from: &[f32; 8]) -> Self::F {
-        *from
+    fn load(self, from: &Tile) -> Self::F {
+        from.0
     }
     #[inline(always)]
-    fn store(self, value: Self::F, to: &mut [f32; 8]) {
-        *to = value;
+    fn store(self, value: Self::F, to: &mut Tile) {
+        to.0 = value;
     }
     #[inline(always)]
     fn add(self, a: Self::F, b: Self::F) -> Self::F {
@@ -111,9 +139,29 @@ impl Lanes for Portable {
         each!(i => if a[i] > b[i] { a[i] } else { b[i] })
     }
     #[inline(always)]
-    fn keep(self, a: Self::F, mask: Self::U) -> Self::F {
-        each!(i => f32::from_bits(a[i].to_bits() & mask[i]))
+    fn add_where(self, a: Self::F, b: Self::F, mask: u16) -> Self::F {
+        each!(i => a[i] + f32::from_bits(b[i].to_bits() & 0u32.wrapping_sub(u32::from(mask >> i & 1))))
     }
+    #[inline(always)]
+    fn tabulate(self, values: [f32; CHOICES]) -> [Tile; 2] {
+        let mut table = [Tile::default(); 2];
+        table[0].0[..CHOICES].copy_from_slice(&values);
+        table
+    }
+    #[inline(always)]
+    fn choice(self, masks: [u16; CHOICES]) -> Self::Choice {
+        masks
+    }
+    #[inline(always)]
+    fn chosen(self, table: &[Tile; 2], choice: Self::Choice) -> Self::F {
+        let mut sum = self.splat(0.0);
+        for (value, mask) in table[0].0.iter().zip(choice) {
+            sum = self.add_where(sum, self.splat(*value), mask);
+        }
+        sum
+    }
+    #[inline(always)]
+    fn prefetch(self, _tile: &Tile) {}
     #[inline(always)]
     fn bits_of(self, a: Self::F) -> Self::U {
         each!(i => a[i].to_bits())
@@ -124,14 +172,14 @@ impl Lanes for Portable {
     }
     #[inline(always)]
     fn splat_u(self, value: u32) -> Self::U {
-        [value; 8]
+        [value; LANES]
     }
     #[inline(always)]
-    fn load_u(self, from: &[u32; 8]) -> Self::U {
+    fn load_u(self, from: &[u32; LANES]) -> Self::U {
         *from
     }
     #[inline(always)]
-    fn store_u(self, value: Self::U, to: &mut [u32; 8]) {
+    fn store_u(self, value: Self::U, to: &mut [u32; LANES]) {
         *to = value;
     }
     #[inline(always)]
@@ -143,29 +191,25 @@ impl Lanes for Portable {
         each!(i => a[i] ^ b[i])
     }
     #[inline(always)]
-    fn shl<const K: i32>(self, a: Self::U) -> Self::U {
+    fn shl<const K: u32>(self, a: Self::U) -> Self::U {
         each!(i => a[i] << K)
     }
     #[inline(always)]
-    fn shr<const K: i32>(self, a: Self::U) -> Self::U {
+    fn shr<const K: u32>(self, a: Self::U) -> Self::U {
         each!(i => a[i] >> K)
     }
     #[inline(always)]
-    fn below(self, a: Self::U, thresholds: &[i16; 16]) -> [[u8; 8]; 2] {
-        let mut out = [[0u8; 8]; 2];
-        for j in 0..16 {
+    fn below(self, a: Self::U, thresholds: &[i16; 2 * LANES]) -> [u16; 2] {
+        let mut out = [0u16; 2];
+        for j in 0..2 * LANES {
             let draw = (a[j / 2] >> (16 * (j % 2))) as u16 as i16;
-            out[j / 8][j % 8] = if draw < thresholds[j] { 0xff } else { 0 };
+            out[j / LANES] |= u16::from(draw < thresholds[j]) << (j % LANES);
         }
         out
     }
-    #[inline(always)]
-    fn widen(self, mask: &[u8; 8]) -> Self::U {
-        each!(i => mask[i] as i8 as i32 as u32)
-    }
 }
 
-/// AVX2; a value exists only where the machine has it.
+/// AVX2, two registers a value; one exists only where the machine has it.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(());
@@ -178,101 +222,289 @@ impl Avx2 {
     }
 }
 
-// SAFETY of every block below: a value of Avx2 is proof that the machine has the instructions, and the references are
-// to arrays of the size that each one reads or writes; the unaligned forms are used.
+// SAFETY of every block below: a value of Avx2 or Avx512 is proof that the machine has the instructions, and the
+// references are to arrays of the size that is read or written.
 #[cfg(target_arch = "x86_64")]
 #[allow(unused_unsafe)] // later compilers count some of these as safe
 impl Lanes for Avx2 {
-    type F = std::arch::x86_64::__m256;
-    type U = std::arch::x86_64::__m256i;
+    type F = [std::arch::x86_64::__m256; 2];
+    type U = [std::arch::x86_64::__m256i; 2];
+    type Choice = [u16; CHOICES];
+    const CLASSES: usize = 2;
+    const SAMPLES: usize = 3;
 
     #[inline(always)]
     fn splat(self, value: f32) -> Self::F {
-        unsafe { std::arch::x86_64::_mm256_set1_ps(value) }
+        unsafe { [std::arch::x86_64::_mm256_set1_ps(value); 2] }
     }
     #[inline(always)]
-    fn load(self, from: &[f32; 8]) -> Self::F {
-        unsafe { std::arch::x86_64::_mm256_loadu_ps(from.as_ptr()) }
+    fn load(self, from: &Tile) -> Self::F {
+        unsafe {
+            [
+                std::arch::x86_64::_mm256_load_ps(from.0.as_ptr()),
+                std::arch::x86_64::_mm256_load_ps(from.0.as_ptr().add(8)),
+            ]
+        }
     }
     #[inline(always)]
-    fn store(self, value: Self::F, to: &mut [f32; 8]) {
-        unsafe { std::arch::x86_64::_mm256_storeu_ps(to.as_mut_ptr(), value) }
+    fn store(self, value: Self::F, to: &mut Tile) {
+        unsafe {
+            std::arch::x86_64::_mm256_store_ps(to.0.as_mut_ptr(), value[0]);
+            std::arch::x86_64::_mm256_store_ps(to.0.as_mut_ptr().add(8), value[1]);
+        }
     }
     #[inline(always)]
     fn add(self, a: Self::F, b: Self::F) -> Self::F {
-        unsafe { std::arch::x86_64::_mm256_add_ps(a, b) }
+        unsafe { [std::arch::x86_64::_mm256_add_ps(a[0], b[0]), std::arch::x86_64::_mm256_add_ps(a[1], b[1])] }
     }
     #[inline(always)]
     fn sub(self, a: Self::F, b: Self::F) -> Self::F {
-        unsafe { std::arch::x86_64::_mm256_sub_ps(a, b) }
+        unsafe { [std::arch::x86_64::_mm256_sub_ps(a[0], b[0]), std::arch::x86_64::_mm256_sub_ps(a[1], b[1])] }
     }
     #[inline(always)]
     fn mul(self, a: Self::F, b: Self::F) -> Self::F {
-        unsafe { std::arch::x86_64::_mm256_mul_ps(a, b) }
+        unsafe { [std::arch::x86_64::_mm256_mul_ps(a[0], b[0]), std::arch::x86_64::_mm256_mul_ps(a[1], b[1])] }
     }
     #[inline(always)]
     fn max(self, a: Self::F, b: Self::F) -> Self::F {
-        unsafe { std::arch::x86_64::_mm256_max_ps(a, b) }
+        unsafe { [std::arch::x86_64::_mm256_max_ps(a[0], b[0]), std::arch::x86_64::_mm256_max_ps(a[1], b[1])] }
     }
     #[inline(always)]
-    fn keep(self, a: Self::F, mask: Self::U) -> Self::F {
-        unsafe { std::arch::x86_64::_mm256_and_ps(a, std::arch::x86_64::_mm256_castsi256_ps(mask)) }
+    fn add_where(self, a: Self::F, b: Self::F, mask: u16) -> Self::F {
+        use std::arch::x86_64::*;
+        unsafe {
+            let mask = _mm256_set1_epi32(i32::from(mask));
+            let bits = [
+                _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128),
+                _mm256_setr_epi32(256, 512, 1024, 2048, 4096, 8192, 16384, 32768),
+            ];
+            let mut out = a;
+            for i in 0..2 {
+                let lanes = _mm256_cmpeq_epi32(_mm256_and_si256(mask, bits[i]), bits[i]);
+                out[i] = _mm256_add_ps(a[i], _mm256_and_ps(b[i], _mm256_castsi256_ps(lanes)));
+            }
+            out
+        }
+    }
+    #[inline(always)]
+    fn tabulate(self, values: [f32; CHOICES]) -> [Tile; 2] {
+        let mut table = [Tile::default(); 2];
+        table[0].0[..CHOICES].copy_from_slice(&values);
+        table
+    }
+    #[inline(always)]
+    fn choice(self, masks: [u16; CHOICES]) -> Self::Choice {
+        masks
+    }
+    #[inline(always)]
+    fn chosen(self, table: &[Tile; 2], choice: Self::Choice) -> Self::F {
+        let mut sum = self.splat(0.0);
+        for (value, mask) in table[0].0.iter().zip(choice) {
+            sum = self.add_where(sum, self.splat(*value), mask);
+        }
+        sum
+    }
+    #[inline(always)]
+    fn prefetch(self, tile: &Tile) {
+        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(tile.0.as_ptr().cast()) }
     }
     #[inline(always)]
     fn bits_of(self, a: Self::F) -> Self::U {
-        unsafe { std::arch::x86_64::_mm256_castps_si256(a) }
+        unsafe { [std::arch::x86_64::_mm256_castps_si256(a[0]), std::arch::x86_64::_mm256_castps_si256(a[1])] }
     }
     #[inline(always)]
     fn floats_of(self, a: Self::U) -> Self::F {
-        unsafe { std::arch::x86_64::_mm256_castsi256_ps(a) }
+        unsafe { [std::arch::x86_64::_mm256_castsi256_ps(a[0]), std::arch::x86_64::_mm256_castsi256_ps(a[1])] }
     }
     #[inline(always)]
     fn splat_u(self, value: u32) -> Self::U {
-        unsafe { std::arch::x86_64::_mm256_set1_epi32(value as i32) }
+        unsafe { [std::arch::x86_64::_mm256_set1_epi32(value as i32); 2] }
     }
     #[inline(always)]
-    fn load_u(self, from: &[u32; 8]) -> Self::U {
-        unsafe { std::arch::x86_64::_mm256_loadu_si256(from.as_ptr().cast()) }
+    fn load_u(self, from: &[u32; LANES]) -> Self::U {
+        unsafe {
+            [
+                std::arch::x86_64::_mm256_loadu_si256(from.as_ptr().add(8 * 0).cast()),
+                std::arch::x86_64::_mm256_loadu_si256(from.as_ptr().add(8 * 1).cast()),
+            ]
+        }
     }
     #[inline(always)]
-    fn store_u(self, value: Self::U, to: &mut [u32; 8]) {
-        unsafe { std::arch::x86_64::_mm256_storeu_si256(to.as_mut_ptr().cast(), value) }
+    fn store_u(self, value: Self::U, to: &mut [u32; LANES]) {
+        unsafe {
+            std::arch::x86_64::_mm256_storeu_si256(to.as_mut_ptr().cast(), value[0]);
+            std::arch::x86_64::_mm256_storeu_si256(to.as_mut_ptr().add(8).cast(), value[1]);
+        }
     }
     #[inline(always)]
     fn add_u(self, a: Self::U, b: Self::U) -> Self::U {
-        unsafe { std::arch::x86_64::_mm256_add_epi32(a, b) }
+        unsafe { [std::arch::x86_64::_mm256_add_epi32(a[0], b[0]), std::arch::x86_64::_mm256_add_epi32(a[1], b[1])] }
     }
     #[inline(always)]
     fn xor(self, a: Self::U, b: Self::U) -> Self::U {
-        unsafe { std::arch::x86_64::_mm256_xor_si256(a, b) }
+        unsafe { [std::arch::x86_64::_mm256_xor_si256(a[0], b[0]), std::arch::x86_64::_mm256_xor_si256(a[1], b[1])] }
     }
     #[inline(always)]
-    fn shl<const K: i32>(self, a: Self::U) -> Self::U {
-        unsafe { std::arch::x86_64::_mm256_slli_epi32::<K>(a) }
-    }
-    #[inline(always)]
-    fn shr<const K: i32>(self, a: Self::U) -> Self::U {
-        unsafe { std::arch::x86_64::_mm256_srli_epi32::<K>(a) }
-    }
-    #[inline(always)]
-    fn below(self, a: Self::U, thresholds: &[i16; 16]) -> [[u8; 8]; 2] {
-        use std::arch::x86_64::*;
-        let mut out = [[0u8; 8]; 2];
+    fn shl<const K: u32>(self, a: Self::U) -> Self::U {
         unsafe {
-            let thresholds = _mm256_loadu_si256(thresholds.as_ptr().cast());
-            let smaller = _mm256_cmpgt_epi16(thresholds, a);
-            let bytes = _mm_packs_epi16(_mm256_castsi256_si128(smaller), _mm256_extracti128_si256::<1>(smaller));
-            _mm_storeu_si128(out.as_mut_ptr().cast(), bytes);
+            [
+                std::arch::x86_64::_mm256_sll_epi32(a[0], std::arch::x86_64::_mm_cvtsi32_si128(K as i32)),
+                std::arch::x86_64::_mm256_sll_epi32(a[1], std::arch::x86_64::_mm_cvtsi32_si128(K as i32)),
+            ]
+        }
+    }
+    #[inline(always)]
+    fn shr<const K: u32>(self, a: Self::U) -> Self::U {
+        unsafe {
+            [
+                std::arch::x86_64::_mm256_srl_epi32(a[0], std::arch::x86_64::_mm_cvtsi32_si128(K as i32)),
+                std::arch::x86_64::_mm256_srl_epi32(a[1], std::arch::x86_64::_mm_cvtsi32_si128(K as i32)),
+            ]
+        }
+    }
+    #[inline(always)]
+    fn below(self, a: Self::U, thresholds: &[i16; 2 * LANES]) -> [u16; 2] {
+        use std::arch::x86_64::*;
+        let mut out = [0u16; 2];
+        for i in 0..2 {
+            unsafe {
+                let thresholds = _mm256_loadu_si256(thresholds.as_ptr().add(LANES * i).cast());
+                let smaller = _mm256_cmpgt_epi16(thresholds, a[i]);
+                let bytes = _mm_packs_epi16(_mm256_castsi256_si128(smaller), _mm256_extracti128_si256::<1>(smaller));
+                out[i] = _mm_movemask_epi8(bytes) as u16;
+            }
         }
         out
     }
-    #[inline(always)]
-    fn widen(self, mask: &[u8; 8]) -> Self::U {
-        use std::arch::x86_64::*;
-        unsafe { _mm256_cvtepi8_epi32(_mm_loadl_epi64(mask.as_ptr().cast())) }
+}
+/// AVX-512; a value exists only where the machine has it.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512(());
+
+#[cfg(target_arch = "x86_64")]
+impl Avx512 {
+    /// A value, if this machine has AVX-512 with operations on 16 bits.
+    pub(crate) fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw")).then_some(Avx512(()))
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+#[allow(unused_unsafe)] // later compilers count some of these as safe
+impl Lanes for Avx512 {
+    type F = std::arch::x86_64::__m512;
+    type U = std::arch::x86_64::__m512i;
+    type Choice = std::arch::x86_64::__m512i;
+    const CLASSES: usize = 4;
+    const SAMPLES: usize = 5;
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> Self::F {
+        unsafe { std::arch::x86_64::_mm512_set1_ps(value) }
+    }
+    #[inline(always)]
+    fn load(self, from: &Tile) -> Self::F {
+        unsafe { std::arch::x86_64::_mm512_load_ps(from.0.as_ptr()) }
+    }
+    #[inline(always)]
+    fn store(self, value: Self::F, to: &mut Tile) {
+        unsafe { std::arch::x86_64::_mm512_store_ps(to.0.as_mut_ptr(), value) }
+    }
+    #[inline(always)]
+    fn add(self, a: Self::F, b: Self::F) -> Self::F {
+        unsafe { std::arch::x86_64::_mm512_add_ps(a, b) }
+    }
+    #[inline(always)]
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F {
+        unsafe { std::arch::x86_64::_mm512_sub_ps(a, b) }
+    }
+    #[inline(always)]
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F {
+        unsafe { std::arch::x86_64::_mm512_mul_ps(a, b) }
+    }
+    #[inline(always)]
+    fn max(self, a: Self::F, b: Self::F) -> Self::F {
+        unsafe { std::arch::x86_64::_mm512_max_ps(a, b) }
+    }
+    #[inline(always)]
+    fn add_where(self, a: Self::F, b: Self::F, mask: u16) -> Self::F {
+        unsafe { std::arch::x86_64::_mm512_mask_add_ps(a, mask, a, b) }
+    }
+    #[inline(always)]
+    fn tabulate(self, values: [f32; CHOICES]) -> [Tile; 2] {
+        // Lane i of the table is the sum of the values at the bits of i.
+        let mut low = self.splat(0.0);
+        for (value, lanes) in values.iter().zip([0xaaaa, 0xcccc, 0xf0f0, 0xff00]) {
+            low = self.add_where(low, self.splat(*value), lanes);
+        }
+        let mut table = [Tile::default(); 2];
+        self.store(low, &mut table[0]);
+        self.store(self.add(low, self.splat(values[CHOICES - 1])), &mut table[1]);
+        table
+    }
+    #[inline(always)]
+    fn choice(self, masks: [u16; CHOICES]) -> Self::Choice {
+        use std::arch::x86_64::*;
+        unsafe {
+            let mut index = _mm512_setzero_si512();
+            for i in 0..CHOICES {
+                index = _mm512_mask_add_epi32(index, masks[i], index, _mm512_set1_epi32(1 << i));
+            }
+            index
+        }
+    }
+    #[inline(always)]
+    fn chosen(self, table: &[Tile; 2], choice: Self::Choice) -> Self::F {
+        unsafe { std::arch::x86_64::_mm512_permutex2var_ps(self.load(&table[0]), choice, self.load(&table[1])) }
+    }
+    #[inline(always)]
+    fn prefetch(self, tile: &Tile) {
+        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(tile.0.as_ptr().cast()) }
+    }
+    #[inline(always)]
+    fn bits_of(self, a: Self::F) -> Self::U {
+        unsafe { std::arch::x86_64::_mm512_castps_si512(a) }
+    }
+    #[inline(always)]
+    fn floats_of(self, a: Self::U) -> Self::F {
+        unsafe { std::arch::x86_64::_mm512_castsi512_ps(a) }
+    }
+    #[inline(always)]
+    fn splat_u(self, value: u32) -> Self::U {
+        unsafe { std::arch::x86_64::_mm512_set1_epi32(value as i32) }
+    }
+    #[inline(always)]
+    fn load_u(self, from: &[u32; LANES]) -> Self::U {
+        unsafe { std::arch::x86_64::_mm512_loadu_si512(from.as_ptr().cast()) }
+    }
+    #[inline(always)]
+    fn store_u(self, value: Self::U, to: &mut [u32; LANES]) {
+        unsafe { std::arch::x86_64::_mm512_storeu_si512(to.as_mut_ptr().cast(), value) }
+    }
+    #[inline(always)]
+    fn add_u(self, a: Self::U, b: Self::U) -> Self::U {
+        unsafe { std::arch::x86_64::_mm512_add_epi32(a, b) }
+    }
+    #[inline(always)]
+    fn xor(self, a: Self::U, b: Self::U) -> Self::U {
+        unsafe { std::arch::x86_64::_mm512_xor_si512(a, b) }
+    }
+    #[inline(always)]
+    fn shl<const K: u32>(self, a: Self::U) -> Self::U {
+        unsafe { std::arch::x86_64::_mm512_slli_epi32::<K>(a) }
+    }
+    #[inline(always)]
+    fn shr<const K: u32>(self, a: Self::U) -> Self::U {
+        unsafe { std::arch::x86_64::_mm512_srli_epi32::<K>(a) }
+    }
+    #[inline(always)]
+    fn below(self, a: Self::U, thresholds: &[i16; 2 * LANES]) -> [u16; 2] {
+        use std::arch::x86_64::*;
+        let bits = unsafe { _mm512_cmplt_epi16_mask(a, _mm512_loadu_si512(thresholds.as_ptr().cast())) };
+        [bits as u16, (bits >> 16) as u16]
+    }
+}
 /// Defines `$name(args)`, which runs `$body(lanes, args)` with the best lanes of the machine.
 macro_rules! dispatch {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:ident) => {
@@ -281,12 +513,19 @@ macro_rules! dispatch {
         $vis fn $name($($arg: $ty),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             {
+                #[target_feature(enable = "avx512f,avx512bw")]
+                unsafe fn avx512(lanes: $crate::probe::lanes::Avx512, $($arg: $ty),*) $(-> $ret)? {
+                    $body(lanes, $($arg),*)
+                }
                 #[target_feature(enable = "avx2")]
                 unsafe fn avx2(lanes: $crate::probe::lanes::Avx2, $($arg: $ty),*) $(-> $ret)? {
                     $body(lanes, $($arg),*)
                 }
+                // SAFETY: the machine has the instructions, or `detect` had given none.
+                if let Some(lanes) = $crate::probe::lanes::Avx512::detect() {
+                    return unsafe { avx512(lanes, $($arg),*) };
+                }
                 if let Some(lanes) = $crate::probe::lanes::Avx2::detect() {
-                    // SAFETY: the machine has AVX2, or `detect` had given none.
                     return unsafe { avx2(lanes, $($arg),*) };
                 }
             }
@@ -296,15 +535,15 @@ macro_rules! dispatch {
 }
 pub(crate) use dispatch;
 
-/// Eight xoshiro128+ generators side by side (Blackman and Vigna 2021, arXiv 1805.01407), sixteen 16-bit draws a step.
+/// Sixteen xoshiro128+ generators side by side (Blackman and Vigna 2021, arXiv 1805.01407), 32 draws of 16 bits a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Generator([[u32; 8]; 4]);
+pub(crate) struct Generator([[u32; LANES]; 4]);
 
 impl Generator {
     /// Lanes seeded one by one from `rng`.
     pub(crate) fn new(rng: &mut impl rand::RngCore) -> Self {
-        let mut state = [[0u32; 8]; 4];
-        for lane in 0..8 {
+        let mut state = [[0u32; LANES]; 4];
+        for lane in 0..LANES {
             for word in &mut state {
                 word[lane] = rng.next_u32();
             }
@@ -314,23 +553,23 @@ impl Generator {
         Generator(state)
     }
 
-    /// Draws masks for one word: `masks[tile * samples + sample]` has 0xff with probability
-    /// `(threshold + 32768) / 65536`; tiles of eight neurons, thresholds for two tiles a piece.
+    /// Draws masks for one word: `masks[tile * samples + sample]` has a lane's bit with probability
+    /// `(threshold + 32768) / 65536`; thresholds for two tiles a piece.
     #[inline(always)]
-    pub(crate) fn draw<L: Lanes>(&mut self, lanes: L, thresholds: &[[i16; 16]], samples: usize, masks: &mut [[u8; 8]]) {
+    pub(crate) fn draw<L: Lanes>(
+        &mut self,
+        lanes: L,
+        thresholds: &[[i16; 2 * LANES]],
+        samples: usize,
+        masks: &mut [u16],
+    ) {
         let [a, b, c, d] = &self.0;
         let (mut s0, mut s1, mut s2, mut s3) = (lanes.load_u(a), lanes.load_u(b), lanes.load_u(c), lanes.load_u(d));
         for (thresholds, masks) in thresholds.iter().zip(masks.chunks_exact_mut(2 * samples)) {
             let (first, second) = masks.split_at_mut(samples);
             for (first, second) in first.iter_mut().zip(second) {
                 let draws = lanes.add_u(s0, s3);
-                let t = lanes.shl::<9>(s1);
-                s2 = lanes.xor(s2, s0);
-                s3 = lanes.xor(s3, s1);
-                s1 = lanes.xor(s1, s2);
-                s0 = lanes.xor(s0, s3);
-                s2 = lanes.xor(s2, t);
-                s3 = lanes.xor(lanes.shl::<11>(s3), lanes.shr::<21>(s3));
+                step(lanes, &mut s0, &mut s1, &mut s2, &mut s3);
                 [*first, *second] = lanes.below(draws, thresholds);
             }
         }
@@ -338,6 +577,31 @@ impl Generator {
             lanes.store_u(value, state);
         }
     }
+
+    /// Fills with draws of 32 bits.
+    #[inline(always)]
+    pub(crate) fn fill<L: Lanes>(&mut self, lanes: L, to: &mut [[u32; LANES]]) {
+        let [a, b, c, d] = &self.0;
+        let (mut s0, mut s1, mut s2, mut s3) = (lanes.load_u(a), lanes.load_u(b), lanes.load_u(c), lanes.load_u(d));
+        for to in to {
+            lanes.store_u(lanes.add_u(s0, s3), to);
+            step(lanes, &mut s0, &mut s1, &mut s2, &mut s3);
+        }
+        for (state, value) in self.0.iter_mut().zip([s0, s1, s2, s3]) {
+            lanes.store_u(value, state);
+        }
+    }
+}
+
+#[inline(always)]
+fn step<L: Lanes>(lanes: L, s0: &mut L::U, s1: &mut L::U, s2: &mut L::U, s3: &mut L::U) {
+    let t = lanes.shl::<9>(*s1);
+    *s2 = lanes.xor(*s2, *s0);
+    *s3 = lanes.xor(*s3, *s1);
+    *s1 = lanes.xor(*s1, *s2);
+    *s0 = lanes.xor(*s0, *s3);
+    *s2 = lanes.xor(*s2, t);
+    *s3 = lanes.xor(lanes.shl::<11>(*s3), lanes.shr::<21>(*s3));
 }
 
 #[cfg(test)]
@@ -345,7 +609,7 @@ mod tests {
     use super::*;
 
     fn exp(x: f32) -> f32 {
-        Portable.exp([x; 8])[3]
+        Portable.exp([x; LANES])[3]
     }
 
     #[test]
@@ -364,17 +628,18 @@ mod tests {
     fn masks_come_with_their_probabilities_and_without_correlation() {
         let mut generator = Generator::new(&mut crate::seed::stream(3, &["masks"]));
         let q = [0.0, 0.01, 0.3, 0.5, 0.5, 0.73, 0.999, 0.5];
-        let thresholds: [i16; 16] = std::array::from_fn(|i| (q[i % 8] * 65536.0 - 32768.0) as i16);
+        let thresholds: [i16; 32] = std::array::from_fn(|i| (q[i % 8] * 65536.0 - 32768.0) as i16);
         let n = 40_000;
-        let mut masks = vec![[0u8; 8]; 4];
-        let (mut ones, mut both) = ([0f64; 16], 0f64);
+        let mut masks = vec![0u16; 4];
+        let bit = |mask: u16, lane: usize| f64::from(mask >> lane & 1);
+        let (mut ones, mut both) = ([0f64; 32], 0f64);
         for _ in 0..n {
             generator.draw(Portable, &[thresholds], 2, &mut masks);
             for (j, ones) in ones.iter_mut().enumerate() {
                 // Second sample of each tile.
-                *ones += f64::from(masks[2 * (j / 8) + 1][j % 8] & 1);
+                *ones += bit(masks[2 * (j / 16) + 1], j % 16);
             }
-            both += f64::from(masks[0][3] & masks[1][3] & 1) + f64::from(masks[0][3] & masks[2][3] & 1);
+            both += bit(masks[0] & masks[1], 3) + bit(masks[0] & masks[2], 3);
         }
         for (j, ones) in ones.iter().enumerate() {
             let q: f64 = q[j % 8];
@@ -384,21 +649,45 @@ mod tests {
     }
 
     #[cfg(target_arch = "x86_64")]
-    #[test]
-    fn avx2_and_arrays_give_the_same_bits() {
-        let Some(avx2) = Avx2::detect() else { return };
+    fn same_bits<L: Lanes>(lanes: L) {
         let mut generators = [Generator::new(&mut crate::seed::stream(3, &["masks"])); 2];
-        let thresholds: Vec<[i16; 16]> = (0..5).map(|i| std::array::from_fn(|j| (i * 8000 + j * 777) as i16)).collect();
-        let mut masks = [vec![[0u8; 8]; 30], vec![[0u8; 8]; 30]];
-        generators[0].draw(avx2, &thresholds, 3, &mut masks[0]);
+        let thresholds: Vec<[i16; 32]> = (0..5).map(|i| std::array::from_fn(|j| (i * 8000 + j * 777) as i16)).collect();
+        let mut masks = [vec![0u16; 30], vec![0u16; 30]];
+        generators[0].draw(lanes, &thresholds, 3, &mut masks[0]);
         generators[1].draw(Portable, &thresholds, 3, &mut masks[1]);
         assert_eq!(masks[0], masks[1]);
         assert_eq!(generators[0], generators[1]);
-        let x: [f32; 8] = std::array::from_fn(|i| i as f32 * 3.7 - 20.0);
-        let mut y = [0f32; 8];
-        avx2.store(avx2.exp(avx2.load(&x)), &mut y);
-        assert_eq!(y, Portable.exp(x));
-        avx2.store(avx2.keep(avx2.load(&x), avx2.widen(&masks[0][7])), &mut y);
-        assert_eq!(y, Portable.keep(x, Portable.widen(&masks[0][7])));
+        let mut draws = [[[0u32; LANES]; 3]; 2];
+        generators[0].fill(lanes, &mut draws[0]);
+        generators[1].fill(Portable, &mut draws[1]);
+        assert_eq!(draws[0], draws[1]);
+        assert_eq!(generators[0], generators[1]);
+        let x = Tile(std::array::from_fn(|i| i as f32 * 3.7 - 20.0));
+        let mut y = Tile::default();
+        lanes.store(lanes.exp(lanes.load(&x)), &mut y);
+        assert_eq!(y.0, Portable.exp(x.0));
+        let one = lanes.splat(1.0);
+        lanes.store(lanes.add_where(one, lanes.load(&x), masks[0][7]), &mut y);
+        assert_eq!(y.0, Portable.add_where([1.0; LANES], x.0, masks[0][7]));
+        assert_eq!(lanes.sum(lanes.load(&x)), Portable.sum(x.0));
+        let values = [0.1, -2.3, 7e-4, 11.0, -0.6];
+        let choices = [masks[0][0], masks[0][7], masks[0][12], masks[0][15], masks[0][29]];
+        lanes.store(lanes.chosen(&lanes.tabulate(values), lanes.choice(choices)), &mut y);
+        assert_eq!(y.0, Portable.chosen(&Portable.tabulate(values), Portable.choice(choices)));
+        for (lane, sum) in y.0.iter().enumerate() {
+            let expected: f32 = (0..5).filter(|i| choices[*i] >> lane & 1 == 1).map(|i| values[i]).sum();
+            assert_eq!(*sum, expected, "lane {lane}");
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn every_instruction_set_gives_the_same_bits() {
+        if let Some(lanes) = Avx2::detect() {
+            same_bits(lanes);
+        }
+        if let Some(lanes) = Avx512::detect() {
+            same_bits(lanes);
+        }
     }
 }

@@ -1,8 +1,8 @@
 use super::convergence::Convergence;
 use super::elastic_net::{gradient_residual, need_all_classes};
 use super::estimator::{linfa_fit, Estimator};
+use super::latent::count_classes;
 use super::linear::Standardisation;
-use super::poisson::count_classes;
 use super::{IncrementalScorer, LinearProbe, Probe, Subset};
 use crate::{Error, Result};
 use linfa::dataset::DatasetBase;

@@ -2,8 +2,8 @@
 //!
 //! A fitted [`Probe`] is *intrinsic* (Torroba Hennigen, Williams and Cotterell 2020, arXiv 2010.02812): fitted once, it
 //! scores every subset of neurons without being fitted again, so that [`crate::ranking`] can search for the neurons that
-//! carry the attribute. [`Poisson`] is the latent-variable probe of Stańczak et al. 2023 (arXiv 2201.08214) with
-//! independent neurons.
+//! carry the attribute. [`Poisson`] and [`ConditionalPoisson`] are the latent-variable probes of Stańczak et al. 2023
+//! (arXiv 2201.08214).
 //!
 //! Estimators follow linfa: `Poisson::params()` is a builder, `fit` takes a [`linfa::Dataset`] and gives the fitted value.
 //!
@@ -36,10 +36,9 @@ mod estimator;
 mod evaluation;
 mod fitted;
 pub(crate) mod lanes;
+mod latent;
 mod linear;
 mod logistic;
-mod masked;
-mod poisson;
 mod scorer;
 
 pub use convergence::Convergence;
@@ -49,11 +48,11 @@ pub use estimator::Estimator;
 pub use evaluation::Evaluation;
 pub(crate) use evaluation::{check_labels, entropy, normalised};
 pub use fitted::Fitted;
+pub(crate) use latent::{conditional, count_classes};
+pub use latent::{ConditionalPoisson, LatentParams, LatentProbe, LatentValidParams, Masks, Poisson, Training};
 pub(crate) use linear::log_softmax;
 pub use linear::{LinearProbe, Standardisation};
 pub use logistic::{Logistic, LogisticParams, LogisticProbe, LogisticValidParams};
-pub(crate) use poisson::count_classes;
-pub use poisson::{Poisson, PoissonParams, PoissonProbe, PoissonValidParams, Training};
 
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView2};

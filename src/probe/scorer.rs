@@ -1,7 +1,7 @@
 //! Incremental evaluation of a linear probe: adding a neuron adds its activation times its weights to the logits, so a
 //! candidate costs `words x classes` and no product with the whole selection.
 
-use super::lanes::{dispatch, Lanes};
+use super::lanes::{dispatch, Lanes, Tile, LANES};
 use super::linear::log_softmax;
 use super::{check_labels, check_records, Evaluation, IncrementalScorer, LinearProbe, Probe};
 use crate::{Error, Result};
@@ -12,10 +12,10 @@ pub(super) struct LinearScorer<'a> {
     labels: Vec<usize>,
     /// `[words, classes]`, of the selection.
     logits: Array2<f64>,
-    /// The logits, `[tile of eight words][class]`.
-    base: Vec<[f32; 8]>,
-    /// Activations, `[neuron][tile of eight words]`.
-    x: Vec<[f32; 8]>,
+    /// The logits, `[tile of words][class]`.
+    base: Vec<Tile>,
+    /// Activations, `[neuron][tile of words]`.
+    x: Vec<Tile>,
     /// The sum over words of the true class's logit.
     truth: f64,
     /// By neuron, the sum over words of what it adds to the true class's logit.
@@ -31,22 +31,22 @@ impl<'a> LinearScorer<'a> {
         check_records(records, probe.n_neurons())?;
         check_labels(records.nrows(), labels, probe.n_classes())?;
         let (words, neurons) = records.dim();
-        let tiles = words.div_ceil(8);
-        let mut x = vec![[0f32; 8]; tiles * neurons];
+        let tiles = words.div_ceil(LANES);
+        let mut x = vec![Tile::default(); tiles * neurons];
         let mut gains = vec![0f64; neurons];
         for (word, row) in records.outer_iter().enumerate() {
             let weights = probe.weights().row(labels[word]).to_owned();
             for (neuron, &activation) in row.iter().enumerate() {
                 let input = probe.input(neuron, activation);
-                x[neuron * tiles + word / 8][word % 8] = input;
+                x[neuron * tiles + word / LANES].0[word % LANES] = input;
                 gains[neuron] += f64::from(input) * f64::from(weights[neuron]);
             }
         }
         let bias = probe.bias();
         let logits = Array2::from_shape_fn((words, probe.n_classes()), |(_, class)| f64::from(bias[class]));
-        let mut base = vec![[NEVER; 8]; tiles * probe.n_classes()];
+        let mut base = vec![Tile([NEVER; LANES]); tiles * probe.n_classes()];
         for tile in base.chunks_exact_mut(probe.n_classes()) {
-            tile[0] = [0.0; 8];
+            tile[0] = Tile::default();
         }
         let mut scorer = LinearScorer { probe, labels: labels.to_vec(), logits, base, x, truth: 0.0, gains };
         scorer.refresh();
@@ -59,13 +59,13 @@ impl<'a> LinearScorer<'a> {
         let classes = self.probe.n_classes();
         for (word, row) in self.logits.outer_iter().enumerate() {
             for (class, &logit) in row.iter().enumerate() {
-                self.base[word / 8 * classes + class][word % 8] = logit as f32;
+                self.base[word / LANES * classes + class].0[word % LANES] = logit as f32;
             }
         }
     }
 
-    fn column(&self, neuron: usize) -> Option<&[[f32; 8]]> {
-        let tiles = self.labels.len().div_ceil(8);
+    fn column(&self, neuron: usize) -> Option<&[Tile]> {
+        let tiles = self.labels.len().div_ceil(LANES);
         (neuron < self.probe.n_neurons()).then(|| &self.x[neuron * tiles..][..tiles])
     }
 }
@@ -81,7 +81,7 @@ impl IncrementalScorer for LinearScorer<'_> {
         let Some(x) = self.column(neuron) else {
             return Err(Error::Data(format!("neuron {neuron} is outside 0..{}", self.probe.n_neurons())));
         };
-        let x = x.as_flattened().to_vec();
+        let x: Vec<f32> = x.iter().flat_map(|tile| tile.0).collect();
         let weights = self.probe.weights();
         for (mut row, x) in self.logits.outer_iter_mut().zip(x) {
             for (logit, &weight) in row.iter_mut().zip(weights.column(neuron)) {
@@ -103,11 +103,11 @@ impl IncrementalScorer for LinearScorer<'_> {
 
 dispatch! {
     /// The sum over words of `log sum over classes of exp(base + x * weight)`.
-    fn log_normalisers(x: &[[f32; 8]], base: &[[f32; 8]], weights: &[f32]) -> f64 = log_normalisers_body
+    fn log_normalisers(x: &[Tile], base: &[Tile], weights: &[f32]) -> f64 = log_normalisers_body
 }
 
 #[inline(always)]
-fn log_normalisers_body<L: Lanes>(lanes: L, x: &[[f32; 8]], base: &[[f32; 8]], weights: &[f32]) -> f64 {
+fn log_normalisers_body<L: Lanes>(lanes: L, x: &[Tile], base: &[Tile], weights: &[f32]) -> f64 {
     let classes = weights.len();
     // A sum of exponentials is between 1 and the number of classes, so that many can be multiplied before one logarithm.
     let piece = (100.0 / (classes as f64 + 1.0).log2()) as usize + 1;
@@ -129,10 +129,10 @@ fn log_normalisers_body<L: Lanes>(lanes: L, x: &[[f32; 8]], base: &[[f32; 8]], w
             maxima = lanes.add(maxima, max);
             product = lanes.mul(product, sum);
         }
-        let (mut m, mut p) = ([0f32; 8], [0f32; 8]);
+        let (mut m, mut p) = (Tile::default(), Tile::default());
         lanes.store(maxima, &mut m);
         lanes.store(product, &mut p);
-        for (m, p) in m.iter().zip(p) {
+        for (m, p) in m.0.iter().zip(p.0) {
             total += f64::from(*m) + f64::from(p).ln();
         }
     }

@@ -2,7 +2,8 @@ use super::statistics::{by_score, Statistic};
 use super::upper_bound::{self, UpperBoundParams};
 use super::{greedy, weight_mass, Ranked, Ranker, Splits};
 use crate::probe::{
-    ElasticNet, ElasticNetParams, Estimator, Fitted, Logistic, LogisticParams, Poisson, PoissonParams, Probe, Subset,
+    conditional, ConditionalPoisson, ElasticNet, ElasticNetParams, Estimator, Fitted, LatentParams, Logistic,
+    LogisticParams, Masks, Poisson, Probe, Subset,
 };
 use crate::{Error, Result};
 use linfa::ParamGuard;
@@ -28,7 +29,9 @@ use std::str::FromStr;
 #[non_exhaustive]
 pub enum Method {
     /// [`Poisson`] and greedy selection, named `poisson`.
-    Poisson(PoissonParams),
+    Poisson(LatentParams),
+    /// [`ConditionalPoisson`] and greedy selection, named `conditional_poisson`.
+    ConditionalPoisson(#[serde(with = "conditional")] LatentParams),
     /// [`Logistic`] and weight mass (see [`weight_mass`]), named `logistic`.
     Logistic(LogisticParams),
     /// [`ElasticNet`] and weight mass, named `elastic_net`.
@@ -45,8 +48,9 @@ pub enum Method {
 
 impl Method {
     /// The methods' names.
-    pub const NAMES: [&'static str; 11] = [
+    pub const NAMES: [&'static str; 12] = [
         "poisson",
+        "conditional_poisson",
         "logistic",
         "elastic_net",
         "lower_bound",
@@ -65,7 +69,22 @@ impl Method {
     /// [`Error::Parameter`] for the first that is out of range.
     pub fn check(&self) -> Result<()> {
         match self {
-            Method::Poisson(params) => params.check_ref().map(|_| ()),
+            Method::Poisson(params) | Method::ConditionalPoisson(params) => {
+                let independent = params.check_ref()?.masks() == Masks::Independent;
+                match self {
+                    Method::Poisson(_) if !independent => Err(Error::parameter(
+                        "masks",
+                        "independent for `poisson`; others are of `conditional_poisson`",
+                        format!("{:?}", params.check_ref()?.masks()),
+                    )),
+                    Method::ConditionalPoisson(_) if independent => Err(Error::parameter(
+                        "masks",
+                        "of a size for `conditional_poisson`; independent ones are of `poisson`",
+                        "Independent",
+                    )),
+                    _ => Ok(()),
+                }
+            }
             Method::Logistic(params) | Method::LowerBound(params) => params.check_ref().map(|_| ()),
             Method::ElasticNet(params) => params.check_ref().map(|_| ()),
             Method::UpperBound(params) => params.check_ref().map(|_| ()),
@@ -79,9 +98,9 @@ impl Ranker for Method {
         // Before the long work, not after it.
         splits.check_k(k)?;
         match self {
-            Method::Poisson(params) => {
+            Method::Poisson(params) | Method::ConditionalPoisson(params) => {
                 let params = params.clone().n_classes(splits.n_classes).stream(seed, names).check()?;
-                select(Fitted::Poisson(params.fit_view(splits.train.0, splits.train.1)?), splits, k)
+                select(Fitted::Latent(params.fit_view(splits.train.0, splits.train.1)?), splits, k)
             }
             Method::Logistic(params) => {
                 let params = params.clone().n_classes(splits.n_classes).check()?;
@@ -119,6 +138,7 @@ impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Method::Poisson(_) => "poisson",
+            Method::ConditionalPoisson(_) => "conditional_poisson",
             Method::Logistic(_) => "logistic",
             Method::ElasticNet(_) => "elastic_net",
             Method::LowerBound(_) => "lower_bound",
@@ -134,6 +154,7 @@ impl FromStr for Method {
     fn from_str(text: &str) -> Result<Self> {
         match text {
             "poisson" => Ok(Method::Poisson(Poisson::params())),
+            "conditional_poisson" => Ok(Method::ConditionalPoisson(ConditionalPoisson::params())),
             "logistic" => Ok(Method::Logistic(Logistic::params())),
             "elastic_net" => Ok(Method::ElasticNet(ElasticNet::params())),
             "lower_bound" => Ok(Method::LowerBound(Logistic::params())),

@@ -1,16 +1,23 @@
-//! The Poisson probe: one linear classifier for every subset of neurons, trained on random subsets.
+//! Latent-variable probes: one linear classifier for every subset of neurons, trained on random subsets.
 
-mod fit;
+mod adam;
+mod independent;
+mod masked;
 mod params;
+mod sampler;
+mod subsets;
 #[cfg(test)]
 mod tests;
+mod train;
 
-pub(crate) use fit::count_classes;
-pub use params::{PoissonParams, PoissonValidParams};
+pub(crate) use params::conditional;
+pub use params::{LatentParams, LatentValidParams, Masks};
+pub(crate) use train::count_classes;
 
 use super::{bits, IncrementalScorer, LinearProbe, Probe, Subset};
 use crate::Result;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use sampler::Sampler;
 use serde::{Deserialize, Serialize};
 
 /// The Poisson probe, the latent-variable probe of Stańczak et al. 2023 (arXiv 2201.08214) with independent neurons;
@@ -19,15 +26,30 @@ pub struct Poisson;
 
 impl Poisson {
     /// The parameters at their defaults.
-    pub fn params() -> PoissonParams {
-        PoissonParams::default()
+    pub fn params() -> LatentParams {
+        LatentParams::new(Masks::Independent)
     }
 }
 
-/// A fitted Poisson probe: a [`LinearProbe`] trained under random masks, and how likely its masks keep each neuron.
+/// The conditional Poisson probe, that of Stańczak et al. 2023 (arXiv 2201.08214) with subsets of a given size; start at
+/// [`ConditionalPoisson::params`].
+///
+/// Subsets are drawn exactly and the score function is that of the distribution they are drawn from, each size with its own
+/// normaliser.
+pub struct ConditionalPoisson;
+
+impl ConditionalPoisson {
+    /// The parameters at their defaults: sizes uniform; [`LatentParams::masks`] fixes one.
+    pub fn params() -> LatentParams {
+        LatentParams::new(Masks::OfUniformSize)
+    }
+}
+
+/// A fitted latent-variable probe: a [`LinearProbe`] trained under random masks, and how likely its masks keep each neuron.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PoissonProbe {
+pub struct LatentProbe {
     classifier: LinearProbe,
+    masks: Masks,
     #[serde(with = "bits::doubles")]
     relevances: Array1<f64>,
     training: Training,
@@ -46,7 +68,7 @@ pub struct Training {
     pub stopped_early: bool,
 }
 
-impl PoissonProbe {
+impl LatentProbe {
     /// Weights `[classes, neurons]`, for standardised activations where the probe standardises.
     pub fn weights(&self) -> ArrayView2<'_, f32> {
         self.classifier.weights()
@@ -57,14 +79,20 @@ impl PoissonProbe {
         self.classifier.bias()
     }
 
-    /// The variational parameters `w`, `[neurons]`: the log-odds that a mask keeps a neuron.
+    /// How the masks it was trained under are distributed.
+    pub fn masks(&self) -> Masks {
+        self.masks
+    }
+
+    /// The variational parameters `w`, `[neurons]`, the neurons' relevances: the log-odds that a mask keeps a neuron rather
+    /// than not, of masks of one size up to a constant.
     pub fn relevances(&self) -> ArrayView1<'_, f64> {
         self.relevances.view()
     }
 
-    /// `q(m_d = 1) = 1 / (1 + exp(-w_d))`, `[neurons]`.
+    /// `q(m_d = 1)`, `[neurons]`: how likely a mask keeps each neuron.
     pub fn inclusion(&self) -> Array1<f64> {
-        self.relevances.mapv(fit::sigmoid)
+        Array1::from(Sampler::new(self.masks, &self.relevances.to_vec()).marginals())
     }
 
     /// How training went.
@@ -78,7 +106,7 @@ impl PoissonProbe {
     }
 }
 
-impl Probe for PoissonProbe {
+impl Probe for LatentProbe {
     fn n_neurons(&self) -> usize {
         self.classifier.n_neurons()
     }

@@ -1,4 +1,4 @@
-use super::{fit, PoissonProbe};
+use super::{train, LatentProbe};
 use crate::probe::estimator::{linfa_fit, Estimator};
 use crate::{Error, Result};
 use linfa::ParamGuard;
@@ -8,9 +8,22 @@ use serde::{Deserialize, Serialize};
 /// The most masks a word: more would only take memory.
 const MAX_SAMPLES: usize = 4096;
 
-/// Checked parameters of the Poisson probe; see [`PoissonParams`].
+/// How the masks of a latent-variable probe are distributed, given log-odds `w` a neuron.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Masks {
+    /// Poisson: each neuron is kept independently with probability `sigmoid(w)`.
+    Independent,
+    /// Conditional Poisson: of the subsets of this size, each with probability proportional to `prod e^w` over its members.
+    OfSize(usize),
+    /// Conditional Poisson with a size drawn uniformly from 1 to the number of neurons first.
+    OfUniformSize,
+}
+
+/// Checked parameters of a latent-variable probe; see [`LatentParams`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct PoissonValidParams {
+pub struct LatentValidParams {
+    pub(super) masks: Masks,
     pub(super) entropy_weight: f64,
     pub(super) samples: usize,
     pub(super) learning_rate: f64,
@@ -27,19 +40,20 @@ pub struct PoissonValidParams {
     pub(super) names: Vec<String>,
 }
 
-/// Parameters of the Poisson probe.
+/// Parameters of a latent-variable probe; start at [`super::Poisson::params`] or [`super::ConditionalPoisson::params`].
 ///
 /// A linear softmax classifier with weights `W` and biases `b` sees each word `x_n` of class `c_n` through random masks
-/// `m` that keep each neuron `d` independently. Classifier and masks are fitted together by maximising
+/// `m`. Classifier and the masks' distribution `q`, with log-odds `w`, are fitted together by maximising
 ///
 /// ```text
 /// 1/N sum_n E_q[ log softmax(b + W (x_n * m))_{c_n} ] + s H(q) - l1 |W|_1 - l2 |W|_2^2
 ///
-/// q(m_d = 1) = sigmoid(w_d)      H(q) = sum_d [ log(1 + exp(w_d)) - w_d sigmoid(w_d) ]
+/// Poisson:              q(m_d = 1) = sigmoid(w_d)      H(q) = sum_d [ log(1 + exp(w_d)) - w_d sigmoid(w_d) ]
+/// conditional Poisson:  q(m | k) = prod_{d in m} exp(w_d) / Z_k,  k fixed or uniform on 1..=D
 /// ```
 ///
 /// with Adam. `W` and `b` follow Monte Carlo gradients with `samples` masks a word; `w` follows the score function, the
-/// mean of a word's other samples being the baseline, and the exact gradient of the entropy. What is judged and kept is a
+/// mean of a word's other samples (all of one size) being the baseline, and the exact gradient of the entropy. What is judged and kept is a
 /// running average of `W`, `b` and `w` over epochs (Polyak and Juditsky 1992), around which single updates scatter; it makes
 /// rankings of different seeds agree better. Training stops when the same objective of the average, without penalties, on
 /// the words held out (always with the same random numbers) has not improved for `patience` epochs, and the average of the
@@ -48,6 +62,7 @@ pub struct PoissonValidParams {
 ///
 /// | Name | Default | Purpose | Range |
 /// | --- | --- | --- | --- |
+/// | [masks](Self::masks) | as the probe | the masks' distribution | [`Masks`] |
 /// | [entropy_weight](Self::entropy_weight) | 1 | `s`: how strongly masks are kept random | `[0, inf)` |
 /// | [samples](Self::samples) | 5 | masks a word and update | 2 to 4096 |
 /// | [learning_rate](Self::learning_rate) | 0.01 | step size of Adam | `(0, inf)` |
@@ -69,12 +84,13 @@ pub struct PoissonValidParams {
 /// stored: it is the caller's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Stored", into = "Stored")]
-pub struct PoissonParams(PoissonValidParams);
+pub struct LatentParams(LatentValidParams);
 
-/// [`PoissonParams`] as they stand in a file.
+/// [`LatentParams`] as they stand in a file.
 #[derive(Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Stored {
+    masks: Option<Masks>,
     entropy_weight: f64,
     samples: usize,
     learning_rate: f64,
@@ -90,13 +106,14 @@ struct Stored {
 
 impl Default for Stored {
     fn default() -> Self {
-        PoissonParams::default().into()
+        Stored { masks: None, ..LatentParams::new(Masks::Independent).into() }
     }
 }
 
-impl From<PoissonParams> for Stored {
-    fn from(PoissonParams(p): PoissonParams) -> Stored {
+impl From<LatentParams> for Stored {
+    fn from(LatentParams(p): LatentParams) -> Stored {
         Stored {
+            masks: Some(p.masks),
             entropy_weight: p.entropy_weight,
             samples: p.samples,
             learning_rate: p.learning_rate,
@@ -112,9 +129,9 @@ impl From<PoissonParams> for Stored {
     }
 }
 
-impl From<Stored> for PoissonParams {
-    fn from(stored: Stored) -> PoissonParams {
-        PoissonParams::default()
+impl From<Stored> for LatentParams {
+    fn from(stored: Stored) -> LatentParams {
+        LatentParams::new(stored.masks.unwrap_or(Masks::Independent))
             .entropy_weight(stored.entropy_weight)
             .samples(stored.samples)
             .learning_rate(stored.learning_rate)
@@ -129,9 +146,27 @@ impl From<Stored> for PoissonParams {
     }
 }
 
-impl Default for PoissonParams {
-    fn default() -> Self {
-        PoissonParams(PoissonValidParams {
+/// [`LatentParams`] in a file whose masks, if left out, are of uniform size.
+pub(crate) mod conditional {
+    use super::{LatentParams, Masks, Stored};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(params: &LatentParams, to: S) -> Result<S::Ok, S::Error> {
+        params.serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<LatentParams, D::Error> {
+        let stored = Stored::deserialize(from)?;
+        let masks = stored.masks.unwrap_or(Masks::OfUniformSize);
+        Ok(LatentParams::from(stored).masks(masks))
+    }
+}
+
+impl LatentParams {
+    /// The defaults with these masks.
+    pub(super) fn new(masks: Masks) -> Self {
+        LatentParams(LatentValidParams {
+            masks,
             entropy_weight: 1.0,
             samples: 5,
             learning_rate: 1e-2,
@@ -159,8 +194,10 @@ macro_rules! setters {
     };
 }
 
-impl PoissonParams {
+impl LatentParams {
     setters! {
+        /// Sets how masks are distributed.
+        masks: Masks,
         /// Sets `s`, the weight of the masks' entropy, in training and in stopping alike.
         entropy_weight: f64,
         /// Sets the number of masks drawn for each word at each update.
@@ -201,11 +238,11 @@ impl PoissonParams {
     }
 }
 
-impl ParamGuard for PoissonParams {
-    type Checked = PoissonValidParams;
+impl ParamGuard for LatentParams {
+    type Checked = LatentValidParams;
     type Error = Error;
 
-    fn check_ref(&self) -> Result<&PoissonValidParams> {
+    fn check_ref(&self) -> Result<&LatentValidParams> {
         let p = &self.0;
         let counts = [
             ("samples", p.samples, 2),
@@ -221,6 +258,9 @@ impl ParamGuard for PoissonParams {
         }
         if p.samples > MAX_SAMPLES {
             return Err(Error::parameter("samples", format!("at most {MAX_SAMPLES}"), p.samples));
+        }
+        if p.masks == Masks::OfSize(0) {
+            return Err(Error::parameter("masks", "of 1 neuron or more", 0));
         }
         for (name, value) in [("entropy_weight", p.entropy_weight), ("l1", p.l1), ("l2", p.l2)] {
             if !(value >= 0.0 && value.is_finite()) {
@@ -239,19 +279,27 @@ impl ParamGuard for PoissonParams {
         Ok(p)
     }
 
-    fn check(self) -> Result<PoissonValidParams> {
+    fn check(self) -> Result<LatentValidParams> {
         self.check_ref()?;
         Ok(self.0)
     }
 }
 
-impl Estimator for PoissonValidParams {
-    type Fitted = PoissonProbe;
-
-    /// As [`Estimator::fit_view`]; an error also if training diverges.
-    fn fit_view(&self, records: ArrayView2<f32>, labels: &[usize]) -> Result<PoissonProbe> {
-        fit::fit(self, records, labels)
+impl LatentValidParams {
+    /// How masks are distributed.
+    pub fn masks(&self) -> Masks {
+        self.masks
     }
 }
 
-linfa_fit!(PoissonValidParams);
+impl Estimator for LatentValidParams {
+    type Fitted = LatentProbe;
+
+    /// As [`Estimator::fit_view`]; [`Error::Parameter`] also if masks are larger than the neurons there are, and
+    /// [`Error::Data`] if training diverges.
+    fn fit_view(&self, records: ArrayView2<f32>, labels: &[usize]) -> Result<LatentProbe> {
+        train::fit(self, records, labels)
+    }
+}
+
+linfa_fit!(LatentValidParams);

@@ -1,0 +1,171 @@
+use super::adam::{Adam, Penalty, State};
+use super::masked::{batch, Classifier, Gradient, Scratch, Words};
+use super::sampler::Sampler;
+use super::{LatentProbe, LatentValidParams, Masks, Training};
+use crate::probe::lanes::{Generator, Tile};
+use crate::probe::linear::{LinearProbe, Standardisation};
+use crate::probe::{check_labels, check_records};
+use crate::{seed, Error, Result};
+use ndarray::{Array1, Array2, ArrayView2};
+use rand::seq::SliceRandom;
+use rand::Rng;
+use rayon::prelude::*;
+
+/// Class indices beyond are a mistake (an id taken for a class) and would take all memory.
+const MAX_CLASSES: usize = 1 << 16;
+
+/// The number of classes of `labels`, checked.
+pub(crate) fn count_classes(records: ArrayView2<f32>, labels: &[usize], n_classes: Option<usize>) -> Result<usize> {
+    let n_classes = n_classes.unwrap_or_else(|| labels.iter().max().map_or(0, |max| max.saturating_add(1)));
+    check_labels(records.nrows(), labels, n_classes)?;
+    if n_classes > MAX_CLASSES {
+        return Err(Error::Data(format!("{n_classes} classes are more than a probe takes ({MAX_CLASSES})")));
+    }
+    check_records(records, records.ncols())?;
+    if labels.is_empty() {
+        return Err(Error::Data("a probe needs words to train on, but there are none".into()));
+    }
+    if labels.iter().all(|label| *label == labels[0]) {
+        return Err(Error::Data(format!(
+            "a probe needs words of two classes or more, but all {} are of class {}",
+            labels.len(),
+            labels[0]
+        )));
+    }
+    Ok(n_classes)
+}
+
+/// A batch is cut into this many parts, each with random numbers and sums of its own: results are those of any number of
+/// threads.
+const PARTS: usize = 4;
+
+/// Fewer products than this (words x masks x neurons x classes) are not worth another thread.
+const WORTH_A_THREAD: usize = 1 << 21;
+
+/// What works on one part of every batch.
+struct Worker {
+    generator: Generator,
+    /// Draws the masks that training is judged with, from the same start every time.
+    for_stopping: Generator,
+    scratch: Scratch,
+    gradient: Gradient,
+}
+
+/// Calls `work` for every worker with its part of `batch`, in parallel if that pays, and gives the sum of what it returns.
+///
+/// Within a pool's thread there is none: many cells are fitted at once there, and a thread that waits would take up another.
+fn in_parts(
+    workers: &mut [Worker],
+    batch: &[usize],
+    products: usize,
+    work: impl Fn(&mut Worker, &[usize]) -> f64 + Sync,
+) -> f64 {
+    let parts = batch.chunks(batch.len().div_ceil(PARTS)).chain(std::iter::repeat(&[][..]));
+    let parts: Vec<(&mut Worker, &[usize])> = workers.iter_mut().zip(parts).collect();
+    let values: Vec<f64> = if batch.len() * products > WORTH_A_THREAD && rayon::current_thread_index().is_none() {
+        parts.into_par_iter().map(|(worker, part)| work(worker, part)).collect()
+    } else {
+        parts.into_iter().map(|(worker, part)| work(worker, part)).collect()
+    };
+    values.iter().sum()
+}
+
+pub(super) fn fit(params: &LatentValidParams, records: ArrayView2<f32>, labels: &[usize]) -> Result<LatentProbe> {
+    let classes = count_classes(records, labels, params.n_classes)?;
+    let (n_words, neurons) = records.dim();
+    let name = match params.masks {
+        Masks::Independent => "poisson",
+        Masks::OfSize(size) if size > neurons => {
+            return Err(Error::parameter("masks", format!("of at most the {neurons} neurons there are"), size))
+        }
+        Masks::OfSize(_) | Masks::OfUniformSize => "conditional_poisson",
+    };
+    let mut names = vec!["probe", name];
+    names.extend(params.names.iter().map(String::as_str));
+    let mut rng = seed::stream(params.seed, &names);
+
+    let standardisation = params.standardise.then(|| Standardisation::fit(records));
+    let words = Words::new(neurons, classes, labels.to_vec(), |word, neuron| {
+        let x = records[[word, neuron]];
+        standardisation.as_ref().map_or(x, |s| s.apply(neuron, x))
+    });
+
+    let mut order: Vec<usize> = (0..n_words).collect();
+    order.shuffle(&mut rng);
+    let n_held_out = ((n_words as f64 * params.held_out) as usize).clamp(1, n_words - 1);
+    let (held_out, train) = order.split_at_mut(n_held_out);
+
+    let tiles = words.tiles;
+    let mut state = State { classifier: Classifier::zeros(tiles, classes), relevances: vec![Tile::default(); tiles] };
+    for w in state.relevances.iter_mut().flat_map(|tile| &mut tile.0).take(neurons) {
+        *w = rng.gen::<f32>();
+    }
+    let mut workers: Vec<Worker> = (0..PARTS)
+        .map(|_| Worker {
+            generator: Generator::new(&mut rng),
+            for_stopping: Generator::new(&mut rng),
+            scratch: Scratch::new(tiles, classes, params.samples),
+            gradient: Gradient::zeros(tiles, classes),
+        })
+        .collect();
+    let mut adam = Adam::new(params.learning_rate, &state);
+    let penalty = Penalty { l1: params.l1 as f32, two_l2: 2.0 * params.l2 as f32 };
+    let products = params.samples * neurons * classes;
+
+    // Averages of the last epochs: what single updates scatter around, and what is judged and kept.
+    let mut averaged = state.clone();
+    let mut best = (f64::NEG_INFINITY, state.clone());
+    let mut training = Training { epochs: 0, best_epoch: 0, stopped_early: false };
+    while training.epochs < params.max_epochs {
+        train.shuffle(&mut rng);
+        for chosen in train.chunks(params.batch_size) {
+            let sampler = Sampler::new(params.masks, &state.log_odds(neurons));
+            in_parts(&mut workers, chosen, products, |worker, part| {
+                let Worker { generator, scratch, gradient, .. } = worker;
+                batch(&words, part, &state.classifier, &sampler, generator, scratch, Some(gradient))
+            });
+            let Some((first, others)) = workers.split_first_mut() else { break };
+            others.iter().for_each(|other| first.gradient.add(&other.gradient));
+            let scale = 1.0 / (chosen.len() * params.samples) as f32;
+            first.gradient.score_with(scale, params.entropy_weight, &sampler.entropy_gradient());
+            adam.update(&mut state, &first.gradient, scale, penalty);
+        }
+        training.epochs += 1;
+
+        // The plain mean of the epochs so far until there are enough of them.
+        let share = (1.0 - params.averaging).max(1.0 / training.epochs as f64);
+        averaged.approach(&state, share as f32);
+        let sampler = Sampler::new(params.masks, &averaged.log_odds(neurons));
+        let value = in_parts(&mut workers, held_out, products, |worker, part| {
+            let mut same = worker.for_stopping;
+            batch(&words, part, &averaged.classifier, &sampler, &mut same, &mut worker.scratch, None)
+        });
+        let objective = value / (held_out.len() * params.samples) as f64 + params.entropy_weight * sampler.entropy();
+        if !objective.is_finite() {
+            return Err(Error::Data(format!(
+                "training of the {name} probe diverged in epoch {}: lower the learning rate or standardise",
+                training.epochs
+            )));
+        }
+        if objective > best.0 {
+            best.0 = objective;
+            best.1.copy_from(&averaged);
+            training.best_epoch = training.epochs;
+        } else if training.epochs - training.best_epoch >= params.patience {
+            training.stopped_early = true;
+            break;
+        }
+    }
+    if !training.stopped_early {
+        tracing::warn!(
+            epochs = training.epochs,
+            best = training.best_epoch,
+            "the {name} probe was still improving at max_epochs or within its patience: it may not have converged"
+        );
+    }
+    let best = best.1;
+    let weights = Array2::from_shape_fn((classes, neurons), |(class, neuron)| best.classifier.weight(class, neuron));
+    let relevances = Array1::from(best.log_odds(neurons));
+    let classifier = LinearProbe::new(weights, Array1::from(best.classifier.bias), standardisation)?;
+    Ok(LatentProbe { classifier, masks: params.masks, relevances, training })
+}
