@@ -102,8 +102,26 @@ fn values_and_weight_gradients_agree_with_finite_differences() {
     }
 }
 
-/// Over all pairs of masks weighted by their probability, both estimators give exactly the gradient of the expected
-/// log-likelihood, which is differentiated by enumeration of all masks.
+/// The probability of every mask of a size (any size, if masks are independent), as groups with their share.
+fn distribution(masks: Masks, w: &[f64]) -> Vec<(f64, Vec<(u32, f64)>)> {
+    let all = 0..1u32 << w.len();
+    let weight = |mask: u32| (0..w.len()).filter(|d| mask >> d & 1 == 1).map(|d| w[d]).sum::<f64>().exp();
+    let normalised = |masks: Vec<u32>| {
+        let total: f64 = masks.iter().map(|&m| weight(m)).sum();
+        masks.into_iter().map(|m| (m, weight(m) / total)).collect::<Vec<_>>()
+    };
+    let of_size = |size: usize| normalised(all.clone().filter(|m| m.count_ones() as usize == size).collect());
+    match masks {
+        Masks::Independent => vec![(1.0, all.map(|m| (m, q_of(m, w))).collect())],
+        Masks::OfSize(size) => vec![(1.0, of_size(size))],
+        Masks::OfUniformSize => (1..=w.len()).map(|size| (1.0 / w.len() as f64, of_size(size))).collect(),
+    }
+}
+
+const ALL_MASKS: [Masks; 4] = [Masks::Independent, Masks::OfSize(1), Masks::OfSize(3), Masks::OfUniformSize];
+
+/// Over all pairs of masks of a word, weighted by their probability, both estimators give exactly the gradient of the
+/// expected log-likelihood, which is differentiated by enumeration of all masks.
 #[test]
 fn estimators_are_unbiased_by_enumeration() {
     let (neurons, classes) = (5, 3);
@@ -111,38 +129,106 @@ fn estimators_are_unbiased_by_enumeration() {
     let w = [0.3, -1.1, 0.0, 2.0, -0.4];
     let bias: Vec<f64> = classifier.bias.iter().map(|&b| f64::from(b)).collect();
     let weight = |c: usize, d: usize| f64::from(classifier.weight(c, d));
-    let all = 1u32 << neurons;
-    let expectation = |w: &[f64], c: usize, d: usize, h: f64| -> f64 {
-        let shifted = |c2, d2| weight(c2, d2) + if (c2, d2) == (c, d) { h } else { 0.0 };
-        (0..all).map(|m| q_of(m, w) * log_likelihood(&x[0], 0, m, shifted, &bias)).sum()
-    };
-    let mut scratch = Scratch::new(words.tiles, classes, SAMPLES);
-    let (mut theta, mut score) = (vec![vec![0f64; neurons]; classes], vec![0f64; neurons]);
-    for first in 0..all {
-        for second in 0..all {
-            let mut gradient = Gradient::zeros(words.tiles, classes);
-            set_masks(&mut scratch, neurons, &[first, second]);
-            let value = word_value(Portable, &words, 0, &classifier, &mut scratch);
-            word_gradient(Portable, &words, 0, value, &[], &mut scratch, &mut gradient);
-            let probability = q_of(first, &w) * q_of(second, &w) / SAMPLES as f64;
-            for d in 0..neurons {
-                score[d] += probability * f64::from(gradient.score[d / LANES].0[d % LANES]);
-                for (c, theta) in theta.iter_mut().enumerate() {
-                    theta[d] += probability * f64::from(gradient.classifier.weight(c, d));
+    for masks in ALL_MASKS {
+        let expectation = |w: &[f64], c: usize, d: usize, h: f64| -> f64 {
+            let shifted = |c2, d2| weight(c2, d2) + if (c2, d2) == (c, d) { h } else { 0.0 };
+            let of = |group: &[(u32, f64)]| -> f64 {
+                group.iter().map(|&(m, q)| q * log_likelihood(&x[0], 0, m, shifted, &bias)).sum()
+            };
+            distribution(masks, w).iter().map(|(share, group)| share * of(group)).sum()
+        };
+        let mut scratch = Scratch::new(words.tiles, classes, SAMPLES);
+        let (mut theta, mut score) = (vec![vec![0f64; neurons]; classes], vec![0f64; neurons]);
+        for (share, group) in distribution(masks, &w) {
+            for &(first, q_first) in &group {
+                for &(second, q_second) in &group {
+                    let mut gradient = Gradient::zeros(words.tiles, classes);
+                    set_masks(&mut scratch, neurons, &[first, second]);
+                    let value = word_value(Portable, &words, 0, &classifier, &mut scratch);
+                    word_gradient(Portable, &words, 0, value, &[], &mut scratch, &mut gradient);
+                    let probability = share * q_first * q_second / SAMPLES as f64;
+                    for d in 0..neurons {
+                        score[d] += probability * f64::from(gradient.score[0].0[d]);
+                        for (c, theta) in theta.iter_mut().enumerate() {
+                            theta[d] += probability * f64::from(gradient.classifier.weight(c, d));
+                        }
+                    }
                 }
             }
         }
+        let h = 1e-5;
+        for d in 0..neurons {
+            let (mut up, mut down) = (w, w);
+            up[d] += h;
+            down[d] -= h;
+            let expected = (expectation(&up, 0, 0, 0.0) - expectation(&down, 0, 0, 0.0)) / (2.0 * h);
+            assert!((score[d] - expected).abs() < 1e-6, "{masks:?}, w {d}: {} {expected}", score[d]);
+            for (c, theta) in theta.iter().enumerate() {
+                let expected = (expectation(&w, c, d, h) - expectation(&w, c, d, -h)) / (2.0 * h);
+                assert!((theta[d] - expected).abs() < 1e-6, "{masks:?}, {c} {d}: {} {expected}", theta[d]);
+            }
+        }
     }
-    let h = 1e-5;
-    for d in 0..neurons {
-        let (mut up, mut down) = (w, w);
-        up[d] += h;
-        down[d] -= h;
-        let expected = (expectation(&up, 0, 0, 0.0) - expectation(&down, 0, 0, 0.0)) / (2.0 * h);
-        assert!((score[d] - expected).abs() < 1e-6, "w {d}: {} {expected}", score[d]);
-        for (c, theta) in theta.iter().enumerate() {
-            let expected = (expectation(&w, c, d, h) - expectation(&w, c, d, -h)) / (2.0 * h);
-            assert!((theta[d] - expected).abs() < 1e-6, "weight {c} {d}: {} {expected}", theta[d]);
+}
+
+/// The baseline leaves less than half of the score estimate's variance, over all pairs of masks of a word.
+#[test]
+fn the_baseline_lowers_the_variance() {
+    let (neurons, classes) = (6, 3);
+    let (_, classifier, x) = problem(1, neurons, classes);
+    let w = [0.3, -1.1, 0.0, 0.8, -0.4, 0.1];
+    let bias: Vec<f64> = classifier.bias.iter().map(|&b| f64::from(b)).collect();
+    for masks in ALL_MASKS {
+        let mut variances = [0f64; 2];
+        for (share, group) in distribution(masks, &w) {
+            let f = |m| log_likelihood(&x[0], 0, m, |c, d| f64::from(classifier.weight(c, d)), &bias);
+            let values: Vec<f64> = group.iter().map(|&(m, _)| f(m)).collect();
+            for d in 0..neurons {
+                let has = |m: u32| f64::from(m >> d & 1);
+                let mean: f64 = group.iter().map(|&(m, q)| q * has(m)).sum();
+                let mut moments = [[0f64; 2]; 2];
+                for (&(a, q_a), f_a) in group.iter().zip(&values) {
+                    for (&(b, q_b), f_b) in group.iter().zip(&values) {
+                        let plain = 0.5 * (f_a * (has(a) - mean) + f_b * (has(b) - mean));
+                        let with = 0.5 * (f_a - f_b) * (has(a) - has(b));
+                        for (moments, estimate) in moments.iter_mut().zip([plain, with]) {
+                            moments[0] += q_a * q_b * estimate;
+                            moments[1] += q_a * q_b * estimate * estimate;
+                        }
+                    }
+                }
+                assert_relative_eq!(moments[0][0], moments[1][0], epsilon = 1e-12);
+                for (variance, moments) in variances.iter_mut().zip(moments) {
+                    *variance += share * (moments[1] - moments[0] * moments[0]);
+                }
+            }
+        }
+        assert!(variances[1] < 0.5 * variances[0], "{masks:?}: {variances:?}");
+    }
+}
+
+/// The whole objective's derivative for the log-odds, likelihood and entropy, by enumeration.
+#[test]
+fn the_entropy_and_its_gradient_agree_with_enumeration() {
+    let w = [0.3, -1.1, 0.0, 2.0, -0.4];
+    let entropy = |masks: Masks, w: &[f64]| -> f64 {
+        let groups = distribution(masks, w);
+        groups.iter().flat_map(|(share, group)| group.iter().map(move |(_, q)| -share * q * (share * q).ln())).sum()
+    };
+    for masks in ALL_MASKS {
+        let sampler = Sampler::new(masks, &w);
+        assert_relative_eq!(sampler.entropy(), entropy(masks, &w), max_relative = 1e-12);
+        for (d, gradient) in sampler.entropy_gradient().into_iter().enumerate() {
+            let (mut up, mut down) = (w, w);
+            up[d] += 1e-5;
+            down[d] -= 1e-5;
+            assert_relative_eq!(gradient, (entropy(masks, &up) - entropy(masks, &down)) / 2e-5, epsilon = 1e-8);
+            let groups = distribution(masks, &w);
+            let marginal: f64 = groups
+                .iter()
+                .flat_map(|(share, group)| group.iter().map(move |(m, q)| share * q * f64::from(m >> d & 1)))
+                .sum();
+            assert_relative_eq!(sampler.marginals()[d], marginal, max_relative = 1e-12);
         }
     }
 }

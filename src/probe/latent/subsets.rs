@@ -12,7 +12,7 @@
 //! with probability `e^w_j / (e^w_j + R_(j-1)(k))`. The same chain, run over probabilities instead of draws, gives marginals
 //! and entropy, and with derivatives carried along the gradient of the entropy.
 
-use crate::probe::lanes::LANES;
+use crate::probe::lanes::{dispatch, Lanes, LANES};
 
 /// Log-odds further than this from their middle count as this far: beyond, an f64 holds no sums of the weights.
 const FARTHEST: f64 = 340.0;
@@ -41,39 +41,13 @@ impl Subsets {
         // The middle adds the same to every subset of a size and so changes none of their probabilities.
         let w: Vec<f64> = w.iter().map(|w| (w - middle).clamp(-FARTHEST, FARTHEST)).collect();
         let weights: Vec<f64> = w.iter().map(|w| w.exp()).collect();
-        let mut subsets = Subsets { size, most, w, weights, thresholds: Vec::new() };
-        let scale = f64::from(1u32 << BITS);
-        let mut thresholds = Vec::with_capacity(subsets.n_neurons() * (most + 1));
-        subsets.walk(|_, weight, ratios| {
-            thresholds.push(0);
-            thresholds.extend(ratios.iter().map(|ratio| (scale * (weight / (weight + ratio))).round() as u32));
-        });
-        subsets.thresholds = thresholds;
-        subsets
+        let mut thresholds = vec![0; w.len() * (most + 1)];
+        fill_thresholds(&weights, most, &mut thresholds);
+        Subsets { size, most, w, weights, thresholds }
     }
 
     pub(super) fn n_neurons(&self) -> usize {
         self.w.len()
-    }
-
-    /// Calls `visit` for each neuron in turn with its weight and `R_j(k)` of the neurons before it, `k` from 1 to `most`;
-    /// returns the ratios of all. `R_j(k)` is 0 where `k > j`.
-    fn walk(&self, mut visit: impl FnMut(usize, f64, &[f64])) -> Vec<f64> {
-        let (mut ratios, mut next) = (vec![0f64; self.most], vec![0f64; self.most]);
-        for (j, &weight) in self.weights.iter().enumerate() {
-            visit(j, weight, &ratios);
-            // R(0) is infinite: below the empty subset there is nothing.
-            if let (Some(next), Some(ratio)) = (next.first_mut(), ratios.first()) {
-                *next = ratio + weight;
-            }
-            let sizes = self.most.min(j + 1);
-            let pairs = ratios[..sizes].windows(2);
-            for (next, pair) in next.iter_mut().skip(1).zip(pairs) {
-                *next = (pair[1] + weight) / (1.0 + weight / pair[0]);
-            }
-            std::mem::swap(&mut ratios, &mut next);
-        }
-        ratios
     }
 
     /// Where the chain starts: the probabilities of `k` from 1 to `most`.
@@ -84,21 +58,19 @@ impl Subsets {
         }
     }
 
-    /// The table of `R_j(k)`, `[j][k in 1..=most]`.
-    fn table(&self) -> Vec<f64> {
+    /// Runs the chain over probabilities, last neuron first: `visit(neuron, the probabilities of k to choose before it is
+    /// seen, its ratios)`.
+    fn chain(&self, mut visit: impl FnMut(usize, &[f64], &[f64])) {
         let mut table = Vec::with_capacity(self.n_neurons() * self.most);
-        self.walk(|_, _, ratios| table.extend_from_slice(ratios));
-        table
-    }
-
-    /// Runs the chain over probabilities: `visit(neuron, its weight, the probabilities of k to choose before it is seen,
-    /// its ratios)`, last neuron first.
-    fn chain(&self, mut visit: impl FnMut(usize, f64, &[f64], &[f64])) {
-        let table = self.table();
+        let mut ratios = Ratios::new(self.most);
+        for &weight in &self.weights {
+            table.extend_from_slice(&ratios.of);
+            ratios.step(weight);
+        }
         let mut state = self.start();
         for (neuron, ratios) in table.chunks_exact(self.most.max(1)).enumerate().rev() {
             let weight = self.weights[neuron];
-            visit(neuron, weight, &state, ratios);
+            visit(neuron, &state, ratios);
             let mut chosen_above = 0.0;
             for (state, ratio) in state.iter_mut().zip(ratios).rev() {
                 let chosen = *state * (weight / (weight + ratio));
@@ -111,7 +83,8 @@ impl Subsets {
     /// The chance that a subset has each neuron, `[neurons]`.
     pub(super) fn marginals(&self) -> Vec<f64> {
         let mut marginals = vec![0.0; self.n_neurons()];
-        self.chain(|neuron, weight, state, ratios| {
+        self.chain(|neuron, state, ratios| {
+            let weight = self.weights[neuron];
             marginals[neuron] =
                 state.iter().zip(ratios).map(|(state, ratio)| state * (weight / (weight + ratio))).sum();
         });
@@ -121,15 +94,12 @@ impl Subsets {
     /// The entropy, in nats: that of the size, and of each choice given those before.
     pub(super) fn entropy(&self) -> f64 {
         let mut entropy = if self.size.is_none() { (self.most.max(1) as f64).ln() } else { 0.0 };
-        self.chain(|_, weight, state, ratios| {
-            for (state, ratio) in state.iter().zip(ratios) {
-                if *state > 0.0 && *ratio > 0.0 {
-                    let p = weight / (weight + ratio);
-                    let not = ratio / (weight + ratio);
-                    // x log x is 0 at 0.
-                    let part = |x: f64| if x > 0.0 { -x * x.ln() } else { 0.0 };
-                    entropy += state * (part(p) + part(not));
-                }
+        // x log x is 0 at 0.
+        let part = |x: f64| if x > 0.0 { -x * x.ln() } else { 0.0 };
+        self.chain(|neuron, state, ratios| {
+            let weight = self.weights[neuron];
+            for (state, ratio) in state.iter().zip(ratios).filter(|(state, _)| **state > 0.0) {
+                entropy += state * (part(weight / (weight + ratio)) + part(ratio / (weight + ratio)));
             }
         });
         entropy
@@ -138,66 +108,123 @@ impl Subsets {
     /// The gradient of the entropy, `[neurons]`: `-sum over e of w_e Cov(m_d, m_e)` within a size, mean over sizes. That is
     /// minus the derivative of the marginals in the direction of `w`, carried through the chain.
     pub(super) fn entropy_gradient(&self) -> Vec<f64> {
-        let (neurons, most) = (self.n_neurons(), self.most);
-        // d log R_j(k) in the direction of w, beside R_j(k).
-        let mut table = Vec::with_capacity(neurons * most);
-        let (mut slopes, mut next) = (vec![0f64; most], vec![0f64; most]);
-        let mut slope_table = Vec::with_capacity(neurons * most);
-        self.walk(|j, weight, ratios| {
-            table.extend_from_slice(ratios);
-            slope_table.extend_from_slice(&slopes);
-            let v = self.w[j];
-            let sizes = most.min(j + 1);
-            // R' = (R_k + a) / (1 + a / R_(k-1)).
-            let first = ratios.first().copied().unwrap_or(0.0);
-            if let Some(next) = next.first_mut() {
-                *next = (first * slopes[0] + weight * v) / (first + weight);
-            }
-            for k in 1..sizes {
-                let (below, ratio) = (ratios[k - 1], ratios[k]);
-                let top = (ratio * slopes[k] + weight * v) / (ratio + weight);
-                let bottom = weight / (below + weight) * (v - slopes[k - 1]);
-                next[k] = top - bottom;
-            }
-            std::mem::swap(&mut slopes, &mut next);
-        });
-        let mut gradient = vec![0.0; neurons];
-        let (mut state, mut moved) = (self.start(), vec![0f64; most]);
-        let rows = table.chunks_exact(most.max(1)).zip(slope_table.chunks_exact(most.max(1)));
-        for (neuron, (ratios, slopes)) in rows.enumerate().rev() {
-            let (weight, v) = (self.weights[neuron], self.w[neuron]);
-            let (mut above, mut above_moved, mut total) = (0.0, 0.0, 0.0);
-            for k in (0..most).rev() {
-                let p = weight / (weight + ratios[k]);
-                let not = ratios[k] / (weight + ratios[k]);
-                let p_moved = p * not * (v - slopes[k]);
-                let chosen = state[k] * p;
-                let chosen_moved = moved[k] * p + state[k] * p_moved;
-                total += chosen_moved;
-                state[k] = state[k] * not + above;
-                moved[k] += above_moved - chosen_moved;
-                (above, above_moved) = (chosen, chosen_moved);
-            }
-            gradient[neuron] = -total;
-        }
+        let mut gradient = vec![0.0; self.n_neurons()];
+        entropy_gradient(self, &mut gradient);
         gradient
     }
 
     /// Draws `samples` subsets of one size into masks `[tile][sample]`, a bit a neuron, from `draws` of 32 random bits:
     /// one, and one for each neuron and subset.
+    #[inline(always)]
     pub(super) fn draw(&self, draws: &[u32], samples: usize, masks: &mut [u16]) {
         masks.fill(0);
         let Some((first, draws)) = draws.split_first() else { return };
         let size = self.size.unwrap_or(1 + ((u64::from(*first) * self.most as u64) >> 32) as usize).min(self.most);
-        let rows = self.thresholds.chunks_exact(self.most + 1).enumerate().rev();
         let mut left = vec![size; samples];
-        for ((neuron, thresholds), draws) in rows.zip(draws.chunks_exact(samples)) {
-            let masks = &mut masks[neuron / LANES * samples..][..samples];
-            for ((left, draw), mask) in left.iter_mut().zip(draws).zip(masks) {
-                let chosen = draw >> (32 - BITS) < thresholds[*left];
-                *left -= usize::from(chosen);
-                *mask |= u16::from(chosen) << (neuron % LANES);
+        let mut draws = draws.chunks_exact(samples);
+        // Masks have padding: only as many tiles as there are thresholds.
+        let masks = &mut masks[..self.n_neurons().div_ceil(LANES) * samples];
+        let tiles = self.thresholds.chunks(LANES * (self.most + 1)).zip(masks.chunks_exact_mut(samples));
+        for (thresholds, masks) in tiles.rev() {
+            for thresholds in thresholds.chunks_exact(self.most + 1).rev() {
+                let Some(draws) = draws.next() else { return };
+                for ((left, draw), mask) in left.iter_mut().zip(draws).zip(masks.iter_mut()) {
+                    let chosen = draw >> (32 - BITS) < thresholds[*left];
+                    *left -= usize::from(chosen);
+                    *mask = *mask << 1 | u16::from(chosen);
+                }
             }
+        }
+    }
+}
+
+/// `R_j(k)` for `k` from 1 to `most`, of more and more neurons; 0 where `k > j`.
+struct Ratios {
+    of: Vec<f64>,
+    next: Vec<f64>,
+}
+
+impl Ratios {
+    fn new(most: usize) -> Self {
+        Ratios { of: vec![0.0; most], next: vec![0.0; most] }
+    }
+
+    /// Takes in a neuron more.
+    #[inline(always)]
+    fn step(&mut self, weight: f64) {
+        // R(0) is infinite: below the empty subset there is nothing.
+        if let (Some(next), Some(ratio)) = (self.next.first_mut(), self.of.first()) {
+            *next = ratio + weight;
+        }
+        // Zeros stay zeros: the numerator's `below` is 0 for every k > j + 1.
+        for (next, pair) in self.next.iter_mut().skip(1).zip(self.of.windows(2)) {
+            let (below, ratio) = (pair[0], pair[1]);
+            *next = (ratio + weight) * (below / (below + weight));
+        }
+        std::mem::swap(&mut self.of, &mut self.next);
+    }
+}
+
+dispatch! {
+    fn fill_thresholds(weights: &[f64], most: usize, thresholds: &mut [u32]) = fill_thresholds_body
+}
+
+#[inline(always)]
+fn fill_thresholds_body<L: Lanes>(_lanes: L, weights: &[f64], most: usize, thresholds: &mut [u32]) {
+    let scale = f64::from(1u32 << BITS);
+    let mut ratios = Ratios::new(most);
+    for (&weight, thresholds) in weights.iter().zip(thresholds.chunks_exact_mut(most + 1)) {
+        for (threshold, ratio) in thresholds[1..].iter_mut().zip(&ratios.of) {
+            *threshold = (scale * (weight / (weight + ratio)) + 0.5) as u32;
+        }
+        ratios.step(weight);
+    }
+}
+
+dispatch! {
+    fn entropy_gradient(subsets: &Subsets, gradient: &mut [f64]) = entropy_gradient_body
+}
+
+#[inline(always)]
+fn entropy_gradient_body<L: Lanes>(_lanes: L, subsets: &Subsets, gradient: &mut [f64]) {
+    let most = subsets.most;
+    if most == 0 {
+        return;
+    }
+    // By neuron and k, the chance to be chosen and its derivative in the direction of w.
+    let mut table = vec![0f64; subsets.n_neurons() * 2 * most];
+    let mut ratios = Ratios::new(most);
+    // d log R_j(k).
+    let (mut slopes, mut next) = (vec![0f64; most], vec![0f64; most]);
+    for ((row, &weight), &v) in table.chunks_exact_mut(2 * most).zip(&subsets.weights).zip(&subsets.w) {
+        let (chances, moves) = row.split_at_mut(most);
+        for k in 0..most {
+            let inverse = 1.0 / (weight + ratios.of[k]);
+            chances[k] = weight * inverse;
+            moves[k] = chances[k] * (ratios.of[k] * inverse) * (v - slopes[k]);
+            // R' = (R_k + a) / (1 + a / R_(k-1)): of the numerator ...
+            next[k] = (ratios.of[k] * slopes[k] + weight * v) * inverse;
+        }
+        for k in 1..most {
+            // ... and of the denominator.
+            next[k] -= chances[k - 1] * (v - slopes[k - 1]);
+        }
+        ratios.step(weight);
+        std::mem::swap(&mut slopes, &mut next);
+    }
+    let (mut state, mut moved) = (subsets.start(), vec![0f64; most]);
+    let (mut chosen, mut chosen_moved) = (vec![0f64; most + 1], vec![0f64; most + 1]);
+    for (row, gradient) in table.chunks_exact(2 * most).zip(gradient).rev() {
+        let (chances, moves) = row.split_at(most);
+        for k in 0..most {
+            chosen[k] = state[k] * chances[k];
+            chosen_moved[k] = moved[k] * chances[k] + state[k] * moves[k];
+        }
+        *gradient = -chosen_moved.iter().sum::<f64>();
+        for k in 0..most {
+            // Subtracting leaves rounding errors of 1e-16 where 1 - chance would be exact: they do not grow.
+            state[k] = state[k] - chosen[k] + chosen[k + 1];
+            moved[k] = moved[k] - chosen_moved[k] + chosen_moved[k + 1];
         }
     }
 }

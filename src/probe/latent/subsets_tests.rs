@@ -7,7 +7,9 @@ fn log_normalisers(w: &[f64]) -> Vec<f64> {
     let all = Subsets::new(w, None);
     let middle = w.first().map_or(0.0, |w| w - all.w[0]);
     let mut sum = 0.0;
-    let sums = all.walk(|_, _, _| {}).into_iter().map(|ratio| {
+    let mut ratios = Ratios::new(w.len());
+    all.weights.iter().for_each(|&weight| ratios.step(weight));
+    let sums = ratios.of.into_iter().map(|ratio| {
         sum += ratio.ln() + middle;
         sum
     });
