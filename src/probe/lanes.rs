@@ -45,7 +45,7 @@ pub(crate) trait Lanes: Copy {
     /// For each lane the sum of the chosen values, added up in their order from zero.
     fn chosen(self, table: &[Tile; 2], choice: Self::Choice) -> Self::F;
     /// Asks for memory that is soon read.
-    fn prefetch(self, tile: &Tile);
+    fn prefetch<T>(self, value: &T);
     fn bits_of(self, a: Self::F) -> Self::U;
     fn floats_of(self, a: Self::U) -> Self::F;
 
@@ -161,7 +161,7 @@ impl Lanes for Portable {
         sum
     }
     #[inline(always)]
-    fn prefetch(self, _tile: &Tile) {}
+    fn prefetch<T>(self, _value: &T) {}
     #[inline(always)]
     fn bits_of(self, a: Self::F) -> Self::U {
         each!(i => a[i].to_bits())
@@ -305,8 +305,10 @@ impl Lanes for Avx2 {
         sum
     }
     #[inline(always)]
-    fn prefetch(self, tile: &Tile) {
-        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(tile.0.as_ptr().cast()) }
+    fn prefetch<T>(self, value: &T) {
+        unsafe {
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(value).cast())
+        }
     }
     #[inline(always)]
     fn bits_of(self, a: Self::F) -> Self::U {
@@ -459,8 +461,10 @@ impl Lanes for Avx512 {
         unsafe { std::arch::x86_64::_mm512_permutex2var_ps(self.load(&table[0]), choice, self.load(&table[1])) }
     }
     #[inline(always)]
-    fn prefetch(self, tile: &Tile) {
-        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(tile.0.as_ptr().cast()) }
+    fn prefetch<T>(self, value: &T) {
+        unsafe {
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(value).cast())
+        }
     }
     #[inline(always)]
     fn bits_of(self, a: Self::F) -> Self::U {

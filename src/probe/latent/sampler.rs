@@ -61,7 +61,7 @@ impl Sampler {
             Sampler::Subsets(subsets) => {
                 draws.resize((subsets.n_neurons() * samples + 1).div_ceil(LANES), [0; LANES]);
                 generator.fill(lanes, draws);
-                subsets.draw(draws.as_flattened(), samples, masks);
+                subsets.draw(lanes, draws.as_flattened(), samples, masks);
             }
         }
     }

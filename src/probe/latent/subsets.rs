@@ -17,6 +17,9 @@ use crate::probe::lanes::{dispatch, Lanes, LANES};
 /// Log-odds further than this from their middle count as this far: beyond, an f64 holds no sums of the weights.
 const FARTHEST: f64 = 340.0;
 
+/// How many neurons ahead the chain asks for memory.
+const AHEAD: usize = 16;
+
 /// The bits of a draw.
 const BITS: u32 = 31;
 
@@ -116,18 +119,27 @@ impl Subsets {
     /// Draws `samples` subsets of one size into masks `[tile][sample]`, a bit a neuron, from `draws` of 32 random bits:
     /// one, and one for each neuron and subset.
     #[inline(always)]
-    pub(super) fn draw(&self, draws: &[u32], samples: usize, masks: &mut [u16]) {
+    pub(super) fn draw<L: Lanes>(&self, lanes: L, draws: &[u32], samples: usize, masks: &mut [u16]) {
         masks.fill(0);
         let Some((first, draws)) = draws.split_first() else { return };
         let size = self.size.unwrap_or(1 + ((u64::from(*first) * self.most as u64) >> 32) as usize).min(self.most);
         let mut left = vec![size; samples];
         let mut draws = draws.chunks_exact(samples);
+        let mut neuron = self.n_neurons().saturating_sub(1);
         // Masks have padding: only as many tiles as there are thresholds.
         let masks = &mut masks[..self.n_neurons().div_ceil(LANES) * samples];
         let tiles = self.thresholds.chunks(LANES * (self.most + 1)).zip(masks.chunks_exact_mut(samples));
         for (thresholds, masks) in tiles.rev() {
             for thresholds in thresholds.chunks_exact(self.most + 1).rev() {
                 let Some(draws) = draws.next() else { return };
+                // The table is larger than the near caches, and where the chain will be is well known.
+                if let Some(ahead) = neuron.checked_sub(AHEAD) {
+                    let column = left.first().map_or(0, |left| left * ahead / neuron);
+                    if let Some(threshold) = self.thresholds.get(ahead * (self.most + 1) + column) {
+                        lanes.prefetch(threshold);
+                    }
+                }
+                neuron = neuron.saturating_sub(1);
                 for ((left, draw), mask) in left.iter_mut().zip(draws).zip(masks.iter_mut()) {
                     let chosen = draw >> (32 - BITS) < thresholds[*left];
                     *left -= usize::from(chosen);

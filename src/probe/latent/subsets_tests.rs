@@ -1,4 +1,5 @@
 use super::*;
+use crate::probe::lanes::Portable;
 use approx::assert_relative_eq;
 use rand::Rng;
 
@@ -114,7 +115,7 @@ fn draws_follow_the_distribution() {
         let mut masks = [0u16; 4];
         for _ in 0..words {
             let draws: Vec<u32> = (0..13).map(|_| rng.gen()).collect();
-            subsets.draw(&draws, 2, &mut masks);
+            subsets.draw(Portable, &draws, 2, &mut masks);
             assert_eq!(masks[0].count_ones(), masks[1].count_ones());
             assert!(size.is_none_or(|size| masks[0].count_ones() as usize == size));
             counts[masks[0] as usize] += 1;
