@@ -2,7 +2,8 @@ use super::statistics::{by_score, Statistic};
 use super::upper_bound::{self, UpperBoundParams};
 use super::{greedy, weight_mass, Ranked, Ranker, Splits};
 use crate::probe::{
-    ElasticNet, ElasticNetParams, Estimator, Fitted, Logistic, LogisticParams, Poisson, PoissonParams, Probe, Subset,
+    ElasticNet, ElasticNetParams, Estimator, Fitted, Gaussian, GaussianParams, Logistic, LogisticParams, Poisson,
+    PoissonParams, Probe, Subset,
 };
 use crate::{Error, Result};
 use linfa::ParamGuard;
@@ -29,6 +30,8 @@ use std::str::FromStr;
 pub enum Method {
     /// [`Poisson`] and greedy selection, named `poisson`.
     Poisson(PoissonParams),
+    /// [`Gaussian`] and greedy selection, named `gaussian`.
+    Gaussian(GaussianParams),
     /// [`Logistic`] and weight mass (see [`weight_mass`]), named `logistic`.
     Logistic(LogisticParams),
     /// [`ElasticNet`] and weight mass, named `elastic_net`.
@@ -45,8 +48,9 @@ pub enum Method {
 
 impl Method {
     /// The methods' names.
-    pub const NAMES: [&'static str; 11] = [
+    pub const NAMES: [&'static str; 12] = [
         "poisson",
+        "gaussian",
         "logistic",
         "elastic_net",
         "lower_bound",
@@ -66,6 +70,7 @@ impl Method {
     pub fn check(&self) -> Result<()> {
         match self {
             Method::Poisson(params) => params.check_ref().map(|_| ()),
+            Method::Gaussian(params) => params.check_ref().map(|_| ()),
             Method::Logistic(params) | Method::LowerBound(params) => params.check_ref().map(|_| ()),
             Method::ElasticNet(params) => params.check_ref().map(|_| ()),
             Method::UpperBound(params) => params.check_ref().map(|_| ()),
@@ -82,6 +87,10 @@ impl Ranker for Method {
             Method::Poisson(params) => {
                 let params = params.clone().n_classes(splits.n_classes).stream(seed, names).check()?;
                 select(Fitted::Poisson(params.fit_view(splits.train.0, splits.train.1)?), splits, k)
+            }
+            Method::Gaussian(params) => {
+                let params = params.clone().n_classes(splits.n_classes).check()?;
+                select(Fitted::Gaussian(params.fit_view(splits.train.0, splits.train.1)?), splits, k)
             }
             Method::Logistic(params) => {
                 let params = params.clone().n_classes(splits.n_classes).check()?;
@@ -119,6 +128,7 @@ impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Method::Poisson(_) => "poisson",
+            Method::Gaussian(_) => "gaussian",
             Method::Logistic(_) => "logistic",
             Method::ElasticNet(_) => "elastic_net",
             Method::LowerBound(_) => "lower_bound",
@@ -134,6 +144,7 @@ impl FromStr for Method {
     fn from_str(text: &str) -> Result<Self> {
         match text {
             "poisson" => Ok(Method::Poisson(Poisson::params())),
+            "gaussian" => Ok(Method::Gaussian(Gaussian::params())),
             "logistic" => Ok(Method::Logistic(Logistic::params())),
             "elastic_net" => Ok(Method::ElasticNet(ElasticNet::params())),
             "lower_bound" => Ok(Method::LowerBound(Logistic::params())),
