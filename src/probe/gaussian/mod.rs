@@ -42,8 +42,9 @@ const LEAST_VARIANCE: f64 = 1e-6;
 /// ```
 ///
 /// A neuron that never changed in training says nothing of any class. The variance that a neuron has left within a class,
-/// given those before it, counts as at least a millionth of its variance over all words, so that neurons which determine each other do
-/// no harm.
+/// given those before it, counts as at least a millionth of its variance over all words: neurons that determine each other, or
+/// that never change within one class, do no harm. A class of one word has no variances, only that floor, and probabilities
+/// of little meaning.
 ///
 /// It holds `classes x neurons x (neurons + 1) / 2` numbers of 4 bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,17 +5,32 @@ use linfa::ParamGuard;
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
-/// How the covariance of a class is estimated.
+/// How the covariance of a class is estimated, from the scatter matrix `S` of its `n` words around their mean, `D` being
+/// the number of all neurons of the probe.
+///
+/// The published prior divides variances as well as covariances by more than `n`: with as many neurons as a class has words
+/// its standard deviations are about half of those of the words, and posteriors are far too sure. Selections of few
+/// neurons out of many suffer as much, since `D` counts all of them. The default keeps the family and places the prior's
+/// mode at the class's variances, so that only covariances shrink; it is as strong as the published one at least.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum GaussianPrior {
-    /// `S / n`, with `S` the scatter matrix of the class's `n` words around their mean.
+    /// `S / n`, without a prior. A class needs more words than neurons for its covariance to be invertible; where it has
+    /// fewer, what others leave of a neuron's variance is mostly the floor (see [`GaussianProbe`]).
     MaximumLikelihood,
     /// The largest posterior density under a normal-inverse-Wishart prior around the class mean with `D + 2` degrees of
-    /// freedom and scale `Lambda = diag(S) / n`, `D` the number of all neurons:
-    /// `(Lambda + S) / ((D + 2) + n + D + 2)`. The fewer words to a neuron, the less neurons covary.
-    #[default]
+    /// freedom and scale `Lambda = diag(S) / n`, as published (Torroba Hennigen, Williams and Cotterell 2020,
+    /// arXiv 2010.02812): `(Lambda + S) / ((D + 2) + n + D + 2)`.
     NormalInverseWishart,
+    /// A normal-inverse-Wishart prior whose mode is `diag(S) / n` and that weighs as much as `m` words:
+    /// `(m diag(S) / n + S) / (m + n)`. Variances are those of the words, covariances are multiplied by `n / (n + m)`.
+    ///
+    /// `m` is at least the published `2D + 4`. It is more where the words' correlations are mostly those that chance
+    /// gives, and without bound where they are all: `m / (n + m)` is then the expected share of noise in the squared
+    /// correlations (Schäfer and Strimmer 2005, "A shrinkage approach to large-scale covariance matrix estimation").
+    #[default]
+    DiagonalMode,
 }
 
 /// Checked parameters of the Gaussian probe; see [`GaussianParams`].
@@ -31,7 +46,7 @@ pub struct GaussianValidParams {
 ///
 /// | Name | Default | Purpose | Range |
 /// | --- | --- | --- | --- |
-/// | [prior](Self::prior) | normal-inverse-Wishart | how covariances are estimated | [`GaussianPrior`] |
+/// | [prior](Self::prior) | `DiagonalMode` | how covariances are estimated | [`GaussianPrior`] |
 /// | [n_classes](Self::n_classes) | largest label + 1 | the number of classes, all of which must have words | 2 or more |
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GaussianParams(GaussianValidParams);
