@@ -1,4 +1,4 @@
-use super::{ElasticNetProbe, IncrementalScorer, LatentProbe, LogisticProbe, Probe, Subset};
+use super::{ElasticNetProbe, GaussianProbe, IncrementalScorer, LatentProbe, LogisticProbe, Probe, Subset};
 use crate::Result;
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,8 @@ pub enum Fitted {
     Logistic(LogisticProbe),
     /// A logistic regression with elastic net.
     ElasticNet(ElasticNetProbe),
+    /// A Gaussian probe.
+    Gaussian(GaussianProbe),
 }
 
 impl Fitted {
@@ -22,6 +24,7 @@ impl Fitted {
             Fitted::Latent(probe) => probe,
             Fitted::Logistic(probe) => probe,
             Fitted::ElasticNet(probe) => probe,
+            Fitted::Gaussian(probe) => probe,
         }
     }
 }

@@ -2,8 +2,8 @@ use super::statistics::{by_score, Statistic};
 use super::upper_bound::{self, UpperBoundParams};
 use super::{greedy, weight_mass, Ranked, Ranker, Splits};
 use crate::probe::{
-    conditional, ConditionalPoisson, ElasticNet, ElasticNetParams, Estimator, Fitted, LatentParams, Logistic,
-    LogisticParams, Masks, Poisson, Probe, Subset,
+    conditional, ConditionalPoisson, ElasticNet, ElasticNetParams, Estimator, Fitted, Gaussian, GaussianParams,
+    LatentParams, Logistic, LogisticParams, Masks, Poisson, Probe, Subset,
 };
 use crate::{Error, Result};
 use linfa::ParamGuard;
@@ -32,6 +32,8 @@ pub enum Method {
     Poisson(LatentParams),
     /// [`ConditionalPoisson`] and greedy selection, named `conditional_poisson`.
     ConditionalPoisson(#[serde(with = "conditional")] LatentParams),
+    /// [`Gaussian`] and greedy selection, named `gaussian`.
+    Gaussian(GaussianParams),
     /// [`Logistic`] and weight mass (see [`weight_mass`]), named `logistic`.
     Logistic(LogisticParams),
     /// [`ElasticNet`] and weight mass, named `elastic_net`.
@@ -48,9 +50,10 @@ pub enum Method {
 
 impl Method {
     /// The methods' names.
-    pub const NAMES: [&'static str; 12] = [
+    pub const NAMES: [&'static str; 13] = [
         "poisson",
         "conditional_poisson",
+        "gaussian",
         "logistic",
         "elastic_net",
         "lower_bound",
@@ -85,6 +88,7 @@ impl Method {
                     _ => Ok(()),
                 }
             }
+            Method::Gaussian(params) => params.check_ref().map(|_| ()),
             Method::Logistic(params) | Method::LowerBound(params) => params.check_ref().map(|_| ()),
             Method::ElasticNet(params) => params.check_ref().map(|_| ()),
             Method::UpperBound(params) => params.check_ref().map(|_| ()),
@@ -96,11 +100,16 @@ impl Method {
 impl Ranker for Method {
     fn rank(&self, splits: &Splits, k: usize, seed: u64, names: &[&str]) -> Result<Ranked> {
         // Before the long work, not after it.
+        self.check()?;
         splits.check_k(k)?;
         match self {
             Method::Poisson(params) | Method::ConditionalPoisson(params) => {
                 let params = params.clone().n_classes(splits.n_classes).stream(seed, names).check()?;
                 select(Fitted::Latent(params.fit_view(splits.train.0, splits.train.1)?), splits, k)
+            }
+            Method::Gaussian(params) => {
+                let params = params.clone().n_classes(splits.n_classes).check()?;
+                select(Fitted::Gaussian(params.fit_view(splits.train.0, splits.train.1)?), splits, k)
             }
             Method::Logistic(params) => {
                 let params = params.clone().n_classes(splits.n_classes).check()?;
@@ -139,6 +148,7 @@ impl fmt::Display for Method {
         f.write_str(match self {
             Method::Poisson(_) => "poisson",
             Method::ConditionalPoisson(_) => "conditional_poisson",
+            Method::Gaussian(_) => "gaussian",
             Method::Logistic(_) => "logistic",
             Method::ElasticNet(_) => "elastic_net",
             Method::LowerBound(_) => "lower_bound",
@@ -155,6 +165,7 @@ impl FromStr for Method {
         match text {
             "poisson" => Ok(Method::Poisson(Poisson::params())),
             "conditional_poisson" => Ok(Method::ConditionalPoisson(ConditionalPoisson::params())),
+            "gaussian" => Ok(Method::Gaussian(Gaussian::params())),
             "logistic" => Ok(Method::Logistic(Logistic::params())),
             "elastic_net" => Ok(Method::ElasticNet(ElasticNet::params())),
             "lower_bound" => Ok(Method::LowerBound(Logistic::params())),
@@ -249,6 +260,18 @@ mod tests {
         }
         let method: Method = toml::from_str("[mutual_information]\nbins = 5").unwrap();
         assert_eq!(method, Method::Statistic(Statistic::MutualInformation { bins: 5, miller_madow: false }));
+        let method: Method = toml::from_str("[conditional_poisson]\nsamples = 7").unwrap();
+        assert_eq!(method, Method::ConditionalPoisson(ConditionalPoisson::params().samples(7)));
+        let method: Method = toml::from_str("[conditional_poisson]\nmasks = { of_size = 50 }").unwrap();
+        assert_eq!(method, Method::ConditionalPoisson(ConditionalPoisson::params().masks(Masks::OfSize(50))));
+        for (text, cure) in [
+            ("[conditional_poisson]\nmasks = \"independent\"", "are of `poisson`"),
+            ("[poisson]\nmasks = { of_size = 3 }", "are of `conditional_poisson`"),
+            ("[conditional_poisson]\nmasks = { of_size = 0 }", "of 1 neuron or more"),
+        ] {
+            let error = toml::from_str::<Method>(text).unwrap().check().unwrap_err().to_string();
+            assert!(error.contains(cure), "{error}");
+        }
         let error = toml::from_str::<Method>("[poisson]\nsampels = 5").unwrap_err().to_string();
         assert!(error.contains("unknown field `sampels`"), "{error}");
         let error = toml::from_str::<Method>("[iou]\nactiv = 0.1").unwrap_err().to_string();

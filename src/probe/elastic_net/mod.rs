@@ -95,7 +95,7 @@ impl Probe for ElasticNetProbe {
     }
 }
 
-/// An unpenalised bias has no finite optimum for a class without words.
+/// Checks that every class has training words: without them a bias has no finite optimum and a density no mean.
 pub(crate) fn need_all_classes(labels: &[usize], classes: usize) -> Result<()> {
     let mut seen = vec![false; classes];
     for &label in labels {
@@ -105,9 +105,9 @@ pub(crate) fn need_all_classes(labels: &[usize], classes: usize) -> Result<()> {
     }
     match seen.iter().position(|seen| !seen) {
         None => Ok(()),
-        Some(class) => {
-            Err(Error::Data(format!("class {class} of {classes} has no words to train a logistic regression on")))
-        }
+        Some(class) => Err(Error::Data(format!(
+            "class {class} of {classes} has no words to train on (classes count from 0): leave it out, or split the words anew"
+        ))),
     }
 }
 

@@ -175,3 +175,32 @@ fn a_low_entropy_weight_lets_relevances_tell_neurons_apart() {
     };
     assert!(mean(true) > mean(false) + 0.5, "{} {}", mean(true), mean(false));
 }
+
+#[test]
+fn conditional_masks_find_planted_neurons_and_are_reported() {
+    let (train, dev) = (planted(2000, 60, 3, 6, "train"), planted(600, 60, 3, 6, "dev"));
+    for (masks, mean) in [(Masks::OfSize(20), 20.0), (Masks::OfUniformSize, 30.5)] {
+        let params = ConditionalPoisson::params().masks(masks).seed(3).max_epochs(200).check().unwrap();
+        let probe = params.fit_view(train.0.view(), &train.1).unwrap();
+        assert_eq!((probe.masks(), probe.inclusion().len()), (masks, 60));
+        assert_relative_eq!(probe.inclusion().sum(), mean, max_relative = 1e-9);
+        let ranking = greedy::select(&probe, (dev.0.view(), &dev.1), (dev.0.view(), &dev.1), 6).unwrap();
+        let found: Vec<usize> = ranking.neurons().collect();
+        assert!(found.iter().all(|d| d % 10 == 0), "{masks:?}: {found:?}");
+        let text = serde_json::to_string(&probe).unwrap();
+        assert_eq!(serde_json::from_str::<LatentProbe>(&text).unwrap(), probe);
+    }
+    let error = ConditionalPoisson::params().masks(Masks::OfSize(61)).check().unwrap();
+    let error = error.fit_view(train.0.view(), &train.1).unwrap_err().to_string();
+    assert!(error.contains("at most the 60 neurons") && error.contains("61"), "{error}");
+}
+
+#[test]
+fn threads_change_nothing() {
+    // Large enough for a batch to be worth more threads than one.
+    let (x, labels) = planted(600, 1100, 3, 10, "threads");
+    let params = Poisson::params().max_epochs(3).check().unwrap();
+    let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let in_pool = alone.install(|| params.fit_view(x.view(), &labels).unwrap());
+    assert_eq!(params.fit_view(x.view(), &labels).unwrap(), in_pool);
+}
