@@ -1,9 +1,9 @@
-//! Cost of the Poisson probe, the elastic net and of greedy selection over words, neurons and classes.
+//! Cost of the latent-variable probes, the elastic net and of greedy selection over words, neurons and classes.
 //!
 //! `cargo bench --no-default-features --bench probe`; `cell` is a whole cell: fit to early stopping, 50 neurons, curves.
 
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion};
-use isogloss::probe::{ElasticNet, Estimator, LinearProbe, Poisson};
+use isogloss::probe::{ElasticNet, Estimator, LinearProbe, Masks, Poisson};
 use isogloss::ranking::upper_bound::{self, UpperBoundParams};
 use isogloss::ranking::{greedy, Method, Ranker, Splits};
 use linfa::ParamGuard;
@@ -46,6 +46,20 @@ fn fit(c: &mut Criterion) {
         group.bench_function(BenchmarkId::from_parameter(format!("{n_words}x{neurons}x{classes}")), |b| {
             b.iter(|| probe.fit_view(x.view(), &labels))
         });
+    }
+}
+
+fn masks(c: &mut Criterion) {
+    let mut group = c.benchmark_group("five epochs by masks, 2000x512x4");
+    group.sample_size(10);
+    let (x, labels) = words(2000, 512, 4, "train");
+    for (name, masks) in [
+        ("independent", Masks::Independent),
+        ("of size 50", Masks::OfSize(50)),
+        ("of uniform size", Masks::OfUniformSize),
+    ] {
+        let Ok(probe) = Poisson::params().masks(masks).max_epochs(5).check() else { continue };
+        group.bench_function(name, |b| b.iter(|| probe.fit_view(x.view(), &labels)));
     }
 }
 
@@ -107,5 +121,5 @@ fn elastic_net(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, fit, select, cell, elastic_net);
+criterion_group!(benches, fit, masks, select, cell, elastic_net);
 criterion_main!(benches);

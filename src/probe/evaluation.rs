@@ -1,4 +1,5 @@
-use crate::{Error, Result};
+use super::check_labels;
+use crate::Result;
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
@@ -86,23 +87,6 @@ pub(crate) fn first_maximum(values: impl IntoIterator<Item = f64>) -> usize {
         }
     }
     best.0
-}
-
-/// Checks that there is a class index below `n_classes` for each word.
-pub(crate) fn check_labels(words: usize, labels: &[usize], n_classes: usize) -> Result<()> {
-    if words != labels.len() {
-        return Err(Error::Data(format!(
-            "{words} words but {} labels: each row of the activations needs the class of its word",
-            labels.len()
-        )));
-    }
-    match labels.iter().position(|&label| label >= n_classes) {
-        None => Ok(()),
-        Some(word) => Err(Error::Data(format!(
-            "word {word} has class {}, but the probe knows {n_classes}, counted from 0: leave such words out",
-            labels[word]
-        ))),
-    }
 }
 
 #[cfg(test)]

@@ -159,6 +159,38 @@ impl Probe for LinearProbe {
     }
 }
 
+/// Makes a type with a field `classifier`, a [`LinearProbe`], the probe that this classifier is.
+macro_rules! by_classifier {
+    ($probe:ty) => {
+        impl $crate::probe::Probe for $probe {
+            fn n_neurons(&self) -> usize {
+                self.classifier.n_neurons()
+            }
+
+            fn n_classes(&self) -> usize {
+                self.classifier.n_classes()
+            }
+
+            fn log_likelihoods(
+                &self,
+                records: ::ndarray::ArrayView2<f32>,
+                subset: $crate::probe::Subset,
+            ) -> $crate::Result<::ndarray::Array2<f64>> {
+                self.classifier.log_likelihoods(records, subset)
+            }
+
+            fn scorer<'a>(
+                &'a self,
+                records: ::ndarray::ArrayView2<f32>,
+                labels: &[usize],
+            ) -> $crate::Result<Box<dyn $crate::probe::IncrementalScorer + 'a>> {
+                self.classifier.scorer(records, labels)
+            }
+        }
+    };
+}
+pub(super) use by_classifier;
+
 /// Subtracts the log of the sum of exponentials.
 pub(crate) fn log_softmax<'a>(logits: impl Iterator<Item = &'a mut f64>) {
     let mut logits: Vec<&mut f64> = logits.collect();

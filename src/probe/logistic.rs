@@ -1,9 +1,8 @@
 use super::convergence::Convergence;
-use super::elastic_net::{gradient_residual, need_all_classes};
+use super::elastic_net::gradient_residual;
 use super::estimator::{linfa_fit, Estimator};
-use super::latent::count_classes;
-use super::linear::Standardisation;
-use super::{IncrementalScorer, LinearProbe, Probe, Subset};
+use super::linear::{by_classifier, Standardisation};
+use super::{count_classes, need_all_classes, LinearProbe};
 use crate::{Error, Result};
 use linfa::dataset::DatasetBase;
 use linfa::traits::Fit;
@@ -195,23 +194,7 @@ impl LogisticProbe {
     }
 }
 
-impl Probe for LogisticProbe {
-    fn n_neurons(&self) -> usize {
-        self.classifier.n_neurons()
-    }
-
-    fn n_classes(&self) -> usize {
-        self.classifier.n_classes()
-    }
-
-    fn log_likelihoods(&self, records: ArrayView2<f32>, subset: Subset) -> Result<Array2<f64>> {
-        self.classifier.log_likelihoods(records, subset)
-    }
-
-    fn scorer<'a>(&'a self, records: ArrayView2<f32>, labels: &[usize]) -> Result<Box<dyn IncrementalScorer + 'a>> {
-        self.classifier.scorer(records, labels)
-    }
-}
+by_classifier!(LogisticProbe);
 
 #[cfg(test)]
 mod tests {

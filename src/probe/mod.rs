@@ -29,6 +29,7 @@
 //! ```
 
 mod bits;
+mod checks;
 pub mod controls;
 mod convergence;
 mod elastic_net;
@@ -42,15 +43,16 @@ mod linear;
 mod logistic;
 mod scorer;
 
+pub(crate) use checks::{check_labels, check_records, count_classes, need_all_classes};
 pub use convergence::Convergence;
-pub(crate) use elastic_net::{backward, need_all_classes, solver, warn, Inputs};
+pub(crate) use elastic_net::{backward, solver, warn, Inputs};
 pub use elastic_net::{ElasticNet, ElasticNetParams, ElasticNetProbe, ElasticNetValidParams, PathPoint};
 pub use estimator::Estimator;
 pub use evaluation::Evaluation;
-pub(crate) use evaluation::{check_labels, entropy, normalised};
+pub(crate) use evaluation::{entropy, normalised};
 pub use fitted::Fitted;
 pub use gaussian::{Gaussian, GaussianParams, GaussianPrior, GaussianProbe, GaussianValidParams};
-pub(crate) use latent::{conditional, count_classes};
+pub(crate) use latent::conditional;
 pub use latent::{ConditionalPoisson, LatentParams, LatentProbe, LatentValidParams, Masks, Poisson, Training};
 pub(crate) use linear::log_softmax;
 pub use linear::{LinearProbe, Standardisation};
@@ -151,22 +153,4 @@ pub trait IncrementalScorer: Send + Sync {
     /// # Errors
     /// [`Error::Data`] if the probe's figures for the words cannot be had.
     fn evaluation(&self) -> Result<Evaluation>;
-}
-
-/// Checks that records have `n_neurons` columns of finite values.
-pub(crate) fn check_records(records: ArrayView2<f32>, n_neurons: usize) -> Result<()> {
-    if records.ncols() != n_neurons {
-        return Err(Error::Data(format!("expected activations of {n_neurons} neurons, not of {}", records.ncols())));
-    }
-    for (word, row) in records.outer_iter().enumerate() {
-        // A sum is finite only if all its terms are; f64 cannot overflow on f32.
-        if !row.iter().map(|&x| f64::from(x)).sum::<f64>().is_finite() {
-            if let Some((neuron, x)) = row.iter().enumerate().find(|(_, x)| !x.is_finite()) {
-                return Err(Error::Data(format!(
-                    "word {word}, neuron {neuron}: the activation is {x}; drop such words"
-                )));
-            }
-        }
-    }
-    Ok(())
 }

@@ -12,9 +12,9 @@ pub use params::{ElasticNetParams, ElasticNetValidParams};
 pub(crate) use path::warn;
 pub use path::PathPoint;
 
-use super::{bits, Convergence, IncrementalScorer, LinearProbe, Probe, Subset};
-use crate::{Error, Result};
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
+use super::linear::by_classifier;
+use super::{bits, Convergence, LinearProbe};
+use ndarray::{ArrayView1, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
 /// Multinomial logistic regression with an L1 and an L2 penalty (Zou and Hastie 2005), by our own solver; the probe of
@@ -77,39 +77,7 @@ fn nonzero_neurons(classifier: &LinearProbe) -> usize {
     classifier.weights().axis_iter(Axis(1)).filter(|column| column.iter().any(|&w| w != 0.0)).count()
 }
 
-impl Probe for ElasticNetProbe {
-    fn n_neurons(&self) -> usize {
-        self.classifier.n_neurons()
-    }
-
-    fn n_classes(&self) -> usize {
-        self.classifier.n_classes()
-    }
-
-    fn log_likelihoods(&self, records: ArrayView2<f32>, subset: Subset) -> Result<Array2<f64>> {
-        self.classifier.log_likelihoods(records, subset)
-    }
-
-    fn scorer<'a>(&'a self, records: ArrayView2<f32>, labels: &[usize]) -> Result<Box<dyn IncrementalScorer + 'a>> {
-        self.classifier.scorer(records, labels)
-    }
-}
-
-/// Checks that every class has training words: without them a bias has no finite optimum and a density no mean.
-pub(crate) fn need_all_classes(labels: &[usize], classes: usize) -> Result<()> {
-    let mut seen = vec![false; classes];
-    for &label in labels {
-        if let Some(seen) = seen.get_mut(label) {
-            *seen = true;
-        }
-    }
-    match seen.iter().position(|seen| !seen) {
-        None => Ok(()),
-        Some(class) => Err(Error::Data(format!(
-            "class {class} of {classes} has no words to train on (classes count from 0): leave it out, or split the words anew"
-        ))),
-    }
-}
+by_classifier!(ElasticNetProbe);
 
 /// Norm and largest absolute entry of the gradient of `sum_n -log softmax(b + W x_n)_{c_n} + l2/2 |W|_2^2` for inputs
 /// `[words, neurons]`, weights `[neurons, classes]`.

@@ -1,8 +1,8 @@
 use super::params::ElasticNetValidParams;
 use super::solver::{self, Problem, State};
-use super::{need_all_classes, nonzero_neurons, ElasticNetProbe, Inputs};
+use super::{nonzero_neurons, ElasticNetProbe, Inputs};
 use crate::probe::linear::Standardisation;
-use crate::probe::{count_classes, Convergence, Estimator, LinearProbe, Probe, Subset};
+use crate::probe::{count_classes, need_all_classes, Convergence, Estimator, LinearProbe, Probe, Subset};
 use crate::{seed, Error, Result};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use rand::seq::SliceRandom;

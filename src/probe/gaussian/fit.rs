@@ -1,7 +1,6 @@
 use super::{place, GaussianPrior, GaussianProbe, GaussianValidParams};
-use crate::probe::count_classes;
-use crate::probe::elastic_net::need_all_classes;
 use crate::probe::linear::Standardisation;
+use crate::probe::{count_classes, need_all_classes};
 use crate::Result;
 use ndarray::{s, Array1, Array2, ArrayView2, Axis};
 use rayon::prelude::*;

@@ -12,11 +12,10 @@ mod train;
 
 pub(crate) use params::conditional;
 pub use params::{LatentParams, LatentValidParams, Masks};
-pub(crate) use train::count_classes;
 
-use super::{bits, IncrementalScorer, LinearProbe, Probe, Subset};
-use crate::Result;
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use super::linear::by_classifier;
+use super::{bits, LinearProbe};
+use ndarray::{Array1, ArrayView1, ArrayView2};
 use sampler::Sampler;
 use serde::{Deserialize, Serialize};
 
@@ -106,20 +105,4 @@ impl LatentProbe {
     }
 }
 
-impl Probe for LatentProbe {
-    fn n_neurons(&self) -> usize {
-        self.classifier.n_neurons()
-    }
-
-    fn n_classes(&self) -> usize {
-        self.classifier.n_classes()
-    }
-
-    fn log_likelihoods(&self, records: ArrayView2<f32>, subset: Subset) -> Result<Array2<f64>> {
-        self.classifier.log_likelihoods(records, subset)
-    }
-
-    fn scorer<'a>(&'a self, records: ArrayView2<f32>, labels: &[usize]) -> Result<Box<dyn IncrementalScorer + 'a>> {
-        self.classifier.scorer(records, labels)
-    }
-}
+by_classifier!(LatentProbe);

@@ -1,10 +1,11 @@
 use super::independent::{entropy as mask_entropy, entropy_gradient};
 use super::*;
-use crate::probe::Estimator;
+use crate::probe::{Estimator, Probe, Subset};
 use crate::ranking::greedy;
 use approx::assert_relative_eq;
 use linfa::traits::Fit;
 use linfa::{Dataset, ParamGuard};
+use ndarray::Array2;
 use rand::Rng;
 
 /// Words of `classes` with `informative` neurons, spread evenly, whose means differ by class; the last neuron is constant.

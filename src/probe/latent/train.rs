@@ -2,38 +2,14 @@ use super::adam::{Adam, Penalty, State};
 use super::masked::{batch, Classifier, Gradient, Scratch, Words};
 use super::sampler::Sampler;
 use super::{LatentProbe, LatentValidParams, Masks, Training};
+use crate::probe::count_classes;
 use crate::probe::lanes::{Generator, Tile};
 use crate::probe::linear::{LinearProbe, Standardisation};
-use crate::probe::{check_labels, check_records};
 use crate::{seed, Error, Result};
 use ndarray::{Array1, Array2, ArrayView2};
 use rand::seq::SliceRandom;
 use rand::Rng;
 use rayon::prelude::*;
-
-/// Class indices beyond are a mistake (an id taken for a class) and would take all memory.
-const MAX_CLASSES: usize = 1 << 16;
-
-/// The number of classes of `labels`, checked.
-pub(crate) fn count_classes(records: ArrayView2<f32>, labels: &[usize], n_classes: Option<usize>) -> Result<usize> {
-    let n_classes = n_classes.unwrap_or_else(|| labels.iter().max().map_or(0, |max| max.saturating_add(1)));
-    check_labels(records.nrows(), labels, n_classes)?;
-    if n_classes > MAX_CLASSES {
-        return Err(Error::Data(format!("{n_classes} classes are more than a probe takes ({MAX_CLASSES})")));
-    }
-    check_records(records, records.ncols())?;
-    if labels.is_empty() {
-        return Err(Error::Data("a probe needs words to train on, but there are none".into()));
-    }
-    if labels.iter().all(|label| *label == labels[0]) {
-        return Err(Error::Data(format!(
-            "a probe needs words of two classes or more, but all {} are of class {}",
-            labels.len(),
-            labels[0]
-        )));
-    }
-    Ok(n_classes)
-}
 
 /// A batch is cut into this many parts, each with random numbers and sums of its own: results are those of any number of
 /// threads.
