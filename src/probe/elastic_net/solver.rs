@@ -5,7 +5,7 @@
 //! that are not zero or break the KKT conditions; every step ends with a line search on the true objective. The gradient
 //! of all neurons is had at every step, so that no weight can be screened out for good.
 
-use super::kernels::{backward, curvature, forward, model_gradient, model_step, Inputs};
+use super::kernels::{backward, curvature, forward, model_gradient, model_step, times_hessian, Inputs};
 use crate::probe::Convergence;
 
 /// What to minimise over, and how far.
@@ -213,16 +213,9 @@ fn conjugate_gradients(
     let mut direction = scaled.clone();
     let mut rho = dot(&left, &scaled);
     let mut product = vec![0.0; n];
-    let mut logits = vec![0.0; point.logits.len()];
+    let probabilities: Vec<f32> = point.probabilities.iter().map(|&p| p as f32).collect();
     for _ in 0..250 {
-        logits.fill(0.0);
-        add_bias(inputs, &direction[n_weights..], &mut logits);
-        forward(inputs, columns, &direction[..n_weights], &mut logits);
-        times_curvature(inputs, &point.probabilities, &mut logits);
-        backward(inputs, columns, &logits, &mut product[..n_weights]);
-        for (class, u) in logits.chunks_exact(stride).enumerate() {
-            product[n_weights + class] = u.iter().sum();
-        }
+        times_hessian(inputs, columns, &direction, &probabilities, &mut product);
         for (p, d) in product[..n_weights].iter_mut().zip(&direction) {
             *p += problem.l2 * d;
         }
@@ -245,18 +238,6 @@ fn conjugate_gradients(
         direction.iter_mut().zip(&scaled).for_each(|(d, s)| *d = s + beta * *d);
     }
     step
-}
-
-/// `v` becomes `p * (v - sum over classes of p v)`.
-fn times_curvature(inputs: &Inputs, probabilities: &[f64], v: &mut [f64]) {
-    let stride = inputs.stride;
-    let mut means = vec![0.0; stride];
-    for (p, v) in probabilities.chunks_exact(stride).zip(v.chunks_exact(stride)) {
-        means.iter_mut().zip(p.iter().zip(v)).for_each(|(m, (p, v))| *m += p * v);
-    }
-    for (p, v) in probabilities.chunks_exact(stride).zip(v.chunks_exact_mut(stride)) {
-        v.iter_mut().zip(p.iter().zip(&means)).for_each(|(v, (p, m))| *v = p * (*v - m));
-    }
 }
 
 /// The quadratic model of the objective with its L1 part.

@@ -118,6 +118,32 @@ fn kkt_conditions_hold_for_collinear_and_constant_neurons_and_few_words() {
 }
 
 #[test]
+fn nearly_equal_neurons_and_hardly_a_penalty_converge() {
+    // Curvatures from about 10^5 down to the penalty.
+    let (x, labels) = random(2000, 30, 3);
+    let x = Array2::from_shape_fn((2000, 30), |(word, d)| x[[word, d / 10]] + 1e-3 * x[[word, d]]);
+    for l2 in [1.0, 1e-3] {
+        let probe = ElasticNet::params().l1(0.0).l2(l2).check().unwrap().fit_view(x.view(), &labels).unwrap();
+        assert!(probe.convergence().converged, "{l2} {:?}", probe.convergence());
+        let worst = kkt(probe.classifier(), &x, &labels, 0.0, l2);
+        assert!(worst < 3e-6, "{l2} {worst}");
+    }
+}
+
+#[test]
+fn threads_change_no_bit() {
+    let (x, labels) = random(3000, 40, 3);
+    for (l1, l2) in [(0.0, 1.0), (2.0, 1.0)] {
+        let params = ElasticNet::params().l1(l1).l2(l2).check().unwrap();
+        let fit = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| params.fit_view(x.view(), &labels).unwrap())
+        };
+        assert_eq!(fit(1), fit(3));
+    }
+}
+
+#[test]
 fn a_path_starts_empty_and_its_objective_falls() {
     let (x, labels) = random(300, 40, 3);
     let params = ElasticNet::params().check().unwrap();
