@@ -1,8 +1,8 @@
 use super::*;
-use crate::probe::Estimator;
+use crate::probe::{Estimator, Probe, Subset};
 use approx::{assert_abs_diff_eq, assert_relative_eq};
 use linfa::ParamGuard;
-use ndarray::array;
+use ndarray::{array, Array2};
 use rand::Rng;
 
 fn data() -> (Array2<f32>, Vec<usize>) {
