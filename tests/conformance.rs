@@ -15,9 +15,9 @@ const CONTROLS: [&str; 1] = ["random"];
 /// only as far as the signal goes.
 const STOCHASTIC: [&str; 3] = ["poisson", "conditional_poisson", "random"];
 
-/// Whether a name, or its stem (`conditional_poisson_uniform`), is among some.
+/// Whether a name is among some.
 fn is_one_of(names: &[&str], name: &str) -> bool {
-    names.iter().any(|other| name == *other || name.strip_prefix(other).is_some_and(|rest| rest.starts_with('_')))
+    names.contains(&name)
 }
 
 fn methods() -> Vec<(&'static str, Method)> {
@@ -175,7 +175,7 @@ fn constant_neurons_do_not_come_before_informative_ones() {
     for (name, method) in methods() {
         match words.rank(&method, 16) {
             Ok(ranked) => assert_eq!(set(&ranked.ranking.top(16).unwrap()).len(), 16, "{name}"),
-            Err(error) => assert!(error.to_string().len() > 20, "{name}: {error}"),
+            Err(error) => panic!("{name}: words that are all alike: {error}"),
         }
     }
 }
@@ -187,7 +187,7 @@ fn a_single_class_is_an_error() {
     for (name, method) in methods() {
         let error = words.rank(&method, 3).err().unwrap_or_else(|| panic!("{name} ranks words of one class"));
         let text = error.to_string();
-        assert!(text.contains("class") && text.contains('1'), "{name}: {text}");
+        assert!(text.contains("class 1"), "{name}: {text}");
     }
 }
 
@@ -250,6 +250,8 @@ fn threads_and_repetition_change_nothing() {
         let one = run(1);
         assert_eq!(run(4), one, "{name}");
         assert_eq!(run(1), one, "{name}");
+        // Outside a pool of our own, where a single fit takes more threads.
+        assert_eq!(words.rank(&method, 16).unwrap(), one, "{name}");
     }
 }
 

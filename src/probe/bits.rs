@@ -40,6 +40,9 @@ pub(super) mod matrix {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Array2<f32>, D::Error> {
         let rows = Vec::<Vec<u32>>::deserialize(deserializer)?;
         let shape = (rows.len(), rows.first().map_or(0, Vec::len));
+        if rows.iter().any(|row| row.len() != shape.1) {
+            return Err(D::Error::custom("the rows of a matrix differ in length"));
+        }
         Array2::from_shape_vec(shape, rows.concat().into_iter().map(f32::from_bits).collect()).map_err(D::Error::custom)
     }
 }

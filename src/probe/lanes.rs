@@ -1,8 +1,9 @@
-//! Sixteen f32 at a time, with the same bits on every machine.
+//! Sixteen f32 at a time, with the same bits whatever the instruction set.
 //!
 //! The hot loops are written once over [`Lanes`], sixteen explicit lanes with plain multiplication and addition (no fused
 //! multiply-add), so that what a loop computes does not depend on the instruction set it was compiled for. [`dispatch!`]
-//! picks AVX-512 or AVX2 at run time where the machine has it.
+//! picks AVX-512 or AVX2 at run time where the machine has it. Exponentials and logarithms of single numbers elsewhere are the
+//! platform's: between platforms, a last bit can differ.
 
 /// The number of lanes.
 pub(crate) const LANES: usize = 16;

@@ -139,13 +139,13 @@ pub trait Probe: Send + Sync {
 /// whole selection.
 pub trait IncrementalScorer: Send + Sync {
     /// Mean negative log-likelihood, in nats, if `neuron` were added to the selection. Equal input gives equal bits.
-    /// Infinite where `neuron` does not exist.
+    /// Infinite where `neuron` does not exist or is selected already, or there are no words.
     fn cross_entropy_with(&self, neuron: usize) -> f64;
 
     /// Adds a neuron.
     ///
     /// # Errors
-    /// [`Error::Data`] if it does not exist.
+    /// [`Error::Data`] if it does not exist or is selected already.
     fn add(&mut self, neuron: usize) -> Result<()>;
 
     /// How well the selection does.

@@ -18,6 +18,7 @@ pub(super) struct LinearScorer<'a> {
     x: Vec<Tile>,
     /// The sum over words of the true class's logit.
     truth: f64,
+    selected: Vec<bool>,
     /// By neuron, the sum over words of what it adds to the true class's logit.
     gains: Vec<f64>,
 }
@@ -48,7 +49,16 @@ impl<'a> LinearScorer<'a> {
         for tile in base.chunks_exact_mut(probe.n_classes()) {
             tile[0] = Tile::default();
         }
-        let mut scorer = LinearScorer { probe, labels: labels.to_vec(), logits, base, x, truth: 0.0, gains };
+        let mut scorer = LinearScorer {
+            probe,
+            labels: labels.to_vec(),
+            logits,
+            base,
+            x,
+            truth: 0.0,
+            selected: vec![false; neurons],
+            gains,
+        };
         scorer.refresh();
         Ok(scorer)
     }
@@ -70,17 +80,29 @@ impl<'a> LinearScorer<'a> {
     }
 }
 
+/// Marks a neuron as selected.
+pub(super) fn select(selected: &mut [bool], neuron: usize) -> Result<()> {
+    match selected.get_mut(neuron) {
+        Some(selected @ false) => *selected = true,
+        Some(true) => return Err(Error::Data(format!("neuron {neuron} is selected already"))),
+        None => return Err(Error::Data(format!("neuron {neuron} is outside 0..{}", selected.len()))),
+    }
+    Ok(())
+}
+
 impl IncrementalScorer for LinearScorer<'_> {
     fn cross_entropy_with(&self, neuron: usize) -> f64 {
         let (Some(x), words) = (self.column(neuron), self.labels.len()) else { return f64::INFINITY };
+        if words == 0 || self.selected[neuron] {
+            return f64::INFINITY;
+        }
         let weights = self.probe.weights().column(neuron).to_vec();
         (log_normalisers(x, &self.base, &weights) - self.truth - self.gains[neuron]) / words as f64
     }
 
     fn add(&mut self, neuron: usize) -> Result<()> {
-        let Some(x) = self.column(neuron) else {
-            return Err(Error::Data(format!("neuron {neuron} is outside 0..{}", self.probe.n_neurons())));
-        };
+        select(&mut self.selected, neuron)?;
+        let Some(x) = self.column(neuron) else { return Ok(()) };
         let x: Vec<f32> = x.iter().flat_map(|tile| tile.0).collect();
         let weights = self.probe.weights();
         for (mut row, x) in self.logits.outer_iter_mut().zip(x) {

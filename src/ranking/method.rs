@@ -98,6 +98,8 @@ impl Method {
 }
 
 impl Ranker for Method {
+    /// As [`Ranker::rank`]. The number of classes is that of the splits and the random stream that of `seed` and `names`,
+    /// whatever the parameters say.
     fn rank(&self, splits: &Splits, k: usize, seed: u64, names: &[&str]) -> Result<Ranked> {
         // Before the long work, not after it.
         self.check()?;
@@ -203,11 +205,17 @@ impl<'de> Deserialize<'de> for Method {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Method, A::Error> {
                 let name: Option<String> = map.next_key()?;
                 let statistic = name.as_deref().is_some_and(|name| Statistic::NAMES.contains(&name));
-                let read = MapAccessDeserializer::new(Reread { name, map });
-                if statistic {
-                    Statistic::deserialize(read).map(Method::Statistic)
+                let read = MapAccessDeserializer::new(Reread { name, map: &mut map });
+                let method = if statistic {
+                    Statistic::deserialize(read).map(Method::Statistic)?
                 } else {
-                    Method::deserialize(read)
+                    Method::deserialize(read)?
+                };
+                match map.next_key::<String>()? {
+                    None => Ok(method),
+                    Some(other) => {
+                        Err(de::Error::custom(format!("one method is needed, but `{method}` and `{other}` are given")))
+                    }
                 }
             }
         }
@@ -274,6 +282,10 @@ mod tests {
         }
         let error = toml::from_str::<Method>("[poisson]\nsampels = 5").unwrap_err().to_string();
         assert!(error.contains("unknown field `sampels`"), "{error}");
+        for text in ["[poisson]\nsamples = 7\n[gaussian]\n", "[iou]\n[poison]\n"] {
+            let error = toml::from_str::<Method>(text).unwrap_err().to_string();
+            assert!(error.contains("one method is needed"), "{error}");
+        }
         let error = toml::from_str::<Method>("[iou]\nactiv = 0.1").unwrap_err().to_string();
         assert!(error.contains("unknown field `activ`"), "{error}");
         let error = toml::from_str::<Method>("[poison]\nsamples = 5").unwrap_err().to_string();

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// the number of all neurons of the probe.
 ///
 /// The published prior divides variances as well as covariances by more than `n`: with as many neurons as a class has words
-/// its standard deviations are about half of those of the words, and posteriors are far too sure. Selections of few
+/// its standard deviations are 0.58 of those of the words, and posteriors are far too sure. Selections of few
 /// neurons out of many suffer as much, since `D` counts all of them. The default keeps the family and places the prior's
 /// mode at the class's variances, so that only covariances shrink; it is as strong as the published one at least.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

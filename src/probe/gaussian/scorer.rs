@@ -5,8 +5,9 @@
 use super::{place, GaussianProbe, LEAST_VARIANCE};
 use crate::probe::lanes::{dispatch, Lanes, Tile, LANES};
 use crate::probe::linear::log_softmax;
+use crate::probe::scorer::select;
 use crate::probe::{check_labels, check_records, Evaluation, IncrementalScorer, Probe};
-use crate::{Error, Result};
+use crate::Result;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 use std::sync::OnceLock;
@@ -90,35 +91,29 @@ impl<'a> GaussianScorer<'a> {
         }
     }
 
-    /// What the selection leaves of a neuron's activations in a class, tile by tile.
-    fn residual(&self, neuron: usize, class: usize) -> Vec<Tile> {
-        let tiles = self.tiles();
+    /// Writes what the selection leaves of a neuron's activations in a class, tile by tile.
+    fn residual(&self, neuron: usize, class: usize, out: &mut [Tile]) {
         let mean = self.probe.means[[class, neuron]];
         let known = &self.classes[class];
-        let mut out = self.x[neuron * tiles..][..tiles].to_vec();
+        out.copy_from_slice(&self.x[neuron * self.tiles()..][..self.tiles()]);
         let values = out.iter_mut().flat_map(|tile| &mut tile.0);
         for (word, value) in values.enumerate().take(self.labels.len()) {
             let explained: f64 = known.factor.iter().zip(&known.whitened).map(|(l, z)| l[neuron] * z[word]).sum();
             *value = (f64::from(*value) - f64::from(mean) - explained) as f32;
         }
-        out
     }
 
     /// Residuals of all neurons in all classes.
     fn residuals(&self) -> &[Tile] {
         self.residuals.get_or_init(|| {
             let classes = self.probe.n_classes();
-            let rows: Vec<Vec<Tile>> = (0..self.probe.n_neurons() * classes)
-                .into_par_iter()
-                .map(|row| self.residual(row / classes, row % classes))
-                .collect();
-            rows.concat()
+            let mut rows = vec![Tile::default(); self.probe.n_neurons() * classes * self.tiles()];
+            // On this thread alone: one that waited for others here could take up a candidate and come back for the lock.
+            for (row, to) in rows.chunks_exact_mut(self.tiles().max(1)).enumerate() {
+                self.residual(row / classes, row % classes, to);
+            }
+            rows
         })
-    }
-
-    /// Whether adding the neuron changes nothing.
-    fn adds_nothing(&self, neuron: usize) -> bool {
-        self.selected[neuron] || !self.probe.informs(neuron)
     }
 
     /// The mean negative log-likelihood of the selection.
@@ -139,10 +134,10 @@ impl<'a> GaussianScorer<'a> {
 
 impl IncrementalScorer for GaussianScorer<'_> {
     fn cross_entropy_with(&self, neuron: usize) -> f64 {
-        if neuron >= self.probe.n_neurons() {
+        if self.labels.is_empty() || self.selected.get(neuron) != Some(&false) {
             return f64::INFINITY;
         }
-        if self.adds_nothing(neuron) {
+        if !self.probe.informs(neuron) {
             return self.cross_entropy();
         }
         let (words, tiles, classes) = (self.labels.len(), self.tiles(), self.probe.n_classes());
@@ -170,13 +165,10 @@ impl IncrementalScorer for GaussianScorer<'_> {
     }
 
     fn add(&mut self, neuron: usize) -> Result<()> {
-        if neuron >= self.probe.n_neurons() {
-            return Err(Error::Data(format!("neuron {neuron} is outside 0..{}", self.probe.n_neurons())));
-        }
-        if self.adds_nothing(neuron) {
+        select(&mut self.selected, neuron)?;
+        if !self.probe.informs(neuron) {
             return Ok(());
         }
-        self.selected[neuron] = true;
         let (words, tiles, n_classes) = (self.labels.len(), self.tiles(), self.probe.n_classes());
         for c in 0..n_classes {
             let class = &self.classes[c];
@@ -202,7 +194,7 @@ impl IncrementalScorer for GaussianScorer<'_> {
                 let mut z = vec![Tile::default(); tiles];
                 let lanes = z.iter_mut().flat_map(|tile| &mut tile.0);
                 lanes.zip(&whitened).for_each(|(to, &z)| *to = z as f32);
-                let rows = residuals.par_chunks_exact_mut(n_classes * tiles).zip(&factor);
+                let rows = residuals.par_chunks_exact_mut((n_classes * tiles).max(1)).zip(&factor);
                 rows.for_each(|(residuals, &l)| {
                     let l = l as f32;
                     for (own, z) in residuals[c * tiles..][..tiles].iter_mut().zip(&z) {

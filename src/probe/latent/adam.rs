@@ -132,3 +132,50 @@ fn update_body<L: Lanes>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_relative_eq;
+
+    // x = torch.tensor([0.5, -0.25], dtype=torch.float64, requires_grad=True)
+    // b = torch.tensor([0.1], dtype=torch.float64, requires_grad=True); opt = torch.optim.Adam([x, b], lr=0.01)
+    // for t in range(3):
+    //     opt.zero_grad(); g = torch.tensor([[3., -1.], [2., -4.], [1., 5.]])[t].double() * .5
+    //     loss = -(g @ x - .02 * x.abs().sum() - .05 * (x**2).sum() + b[0] * .5 * [.8, -.3, 1.1][t])
+    //     loss.backward(); opt.step()
+    #[test]
+    fn three_updates_with_penalties_agree_with_pytorch() {
+        let tile = |a: f32, b: f32| {
+            Tile(std::array::from_fn(|i| {
+                if i == 0 {
+                    a
+                } else if i == 1 {
+                    b
+                } else {
+                    0.0
+                }
+            }))
+        };
+        let mut state = State {
+            classifier: Classifier { weights: vec![tile(0.5, -0.25)], bias: vec![0.1] },
+            // Log-odds have no penalty; the score comes scaled.
+            relevances: vec![tile(0.1, 0.0)],
+        };
+        let mut adam = Adam::new(0.01, &state);
+        let penalty = Penalty { l1: 0.02, two_l2: 0.1 };
+        for (weights, bias) in [([3.0, -1.0], 0.8), ([2.0, -4.0], -0.3), ([1.0, 5.0], 1.1)] {
+            let gradient = Gradient {
+                classifier: Classifier { weights: vec![tile(weights[0], weights[1])], bias: vec![bias] },
+                score: vec![tile(0.5 * bias, 0.0)],
+            };
+            adam.update(&mut state, &gradient, 0.5, penalty);
+        }
+        let weights = state.classifier.weights[0].0;
+        assert_relative_eq!(weights[0], 0.528_482_2, max_relative = 1e-6);
+        assert_relative_eq!(weights[1], -0.267_939_4, max_relative = 1e-6);
+        assert_eq!(weights[2], 0.0);
+        assert_relative_eq!(state.classifier.bias[0], 0.120_440_7, max_relative = 1e-6);
+        assert_relative_eq!(state.relevances[0].0[0], 0.120_440_7, max_relative = 1e-6);
+    }
+}

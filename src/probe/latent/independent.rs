@@ -25,7 +25,7 @@ pub(super) fn entropy_gradient(w: &[f64]) -> Vec<f64> {
 
 /// Thresholds of 16-bit draws, two tiles a piece, for masks with log-odds `w`.
 ///
-/// Probabilities are exact to 2^-17; neurons of the padding are never drawn.
+/// Probabilities are exact to 2^-16; neurons of the padding are never drawn.
 pub(super) fn thresholds(w: &[f64]) -> Vec<[i16; 2 * LANES]> {
     let mut out = vec![[i16::MIN; 2 * LANES]; tiles(w.len()) / 2];
     for (threshold, &w) in out.as_flattened_mut().iter_mut().zip(w) {

@@ -239,39 +239,38 @@ fn drawn_masks_converge_to_the_enumerated_gradient() {
     let (neurons, classes, samples) = (8, 2, 5);
     let (words, classifier, x) = problem(1, neurons, classes);
     let w: Vec<f64> = (0..neurons).map(|d| d as f64 * 0.4 - 1.3).collect();
-    let q: Vec<f64> = w.iter().map(|w| 1.0 / (1.0 + (-w).exp())).collect();
     let bias: Vec<f64> = classifier.bias.iter().map(|&b| f64::from(b)).collect();
-    let f: Vec<f64> = (0..1u32 << neurons)
-        .map(|m| log_likelihood(&x[0], 0, m, |c, d| f64::from(classifier.weight(c, d)), &bias))
-        .collect();
-    let mut generator = Generator::new(&mut crate::seed::stream(5, &["draws"]));
-    let mut scratch = Scratch::new(words.tiles, classes, samples);
-    let mut gradient = Gradient::zeros(words.tiles, classes);
-    let (rounds, batch) = (400, vec![0usize; 250]);
-    let (mut value, mut score) = (0f64, vec![0f64; neurons]);
-    for _ in 0..rounds {
-        value += super::batch(
-            &words,
-            &batch,
-            &classifier,
-            &Sampler::new(Masks::Independent, &w),
-            &mut generator,
-            &mut scratch,
-            Some(&mut gradient),
-        );
-        for (d, score) in score.iter_mut().enumerate() {
-            *score += f64::from(gradient.score[d / LANES].0[d % LANES]);
+    let f = |m: u32| log_likelihood(&x[0], 0, m, |c, d| f64::from(classifier.weight(c, d)), &bias);
+    for masks in ALL_MASKS {
+        let mut generator = Generator::new(&mut crate::seed::stream(5, &["draws"]));
+        let mut scratch = Scratch::new(words.tiles, classes, samples);
+        let mut gradient = Gradient::zeros(words.tiles, classes);
+        let sampler = Sampler::new(masks, &w);
+        let (rounds, batch) = (400, vec![0usize; 250]);
+        let (mut value, mut score) = (0f64, vec![0f64; neurons]);
+        for _ in 0..rounds {
+            value +=
+                super::batch(&words, &batch, &classifier, &sampler, &mut generator, &mut scratch, Some(&mut gradient));
+            for (d, score) in score.iter_mut().enumerate() {
+                *score += f64::from(gradient.score[0].0[d]);
+            }
         }
-    }
-    let n = (rounds * batch.len() * samples) as f64;
-    let expected: f64 = f.iter().enumerate().map(|(m, f)| q_of(m as u32, &w) * f).sum();
-    // Standard errors: the log-likelihood's deviation is about 1, that of a score a half; four of them.
-    assert!((value / n - expected).abs() < 4.0 / n.sqrt(), "{} {expected}", value / n);
-    for d in 0..neurons {
-        // The gradient of E[f]: sum of q(m) f(m) (m_d - q_d).
-        let expected: f64 =
-            f.iter().enumerate().map(|(m, f)| q_of(m as u32, &w) * f * (f64::from(m as u32 >> d & 1) - q[d])).sum();
-        assert!((score[d] / n - expected).abs() < 2.0 / n.sqrt(), "{d}: {} {expected}", score[d] / n);
+        let words_drawn = (rounds * batch.len()) as f64;
+        let n = words_drawn * samples as f64;
+        let groups = distribution(masks, &w);
+        let mean = |of: &dyn Fn(u32, &[(u32, f64)]) -> f64| -> f64 {
+            let in_group = |group: &[(u32, f64)]| group.iter().map(|&(m, q)| q * of(m, group)).sum::<f64>();
+            groups.iter().map(|(share, group)| share * in_group(group)).sum()
+        };
+        let expected = mean(&|m, _| f(m));
+        // Standard errors: the log-likelihood's deviation is about 1, that of a score a half; four of them. Masks of one size
+        // are drawn together: words count then, not masks.
+        assert!((value / n - expected).abs() < 4.0 / words_drawn.sqrt(), "{masks:?}: {} {expected}", value / n);
+        for d in 0..neurons {
+            let has = |m: u32| f64::from(m >> d & 1);
+            let expected = mean(&|m, group| f(m) * (has(m) - group.iter().map(|&(m, q)| q * has(m)).sum::<f64>()));
+            assert!((score[d] / n - expected).abs() < 2.0 / n.sqrt(), "{masks:?}, {d}: {} {expected}", score[d] / n);
+        }
     }
 }
 

@@ -14,7 +14,8 @@ pub(crate) use params::conditional;
 pub use params::{LatentParams, LatentValidParams, Masks};
 
 use super::linear::by_classifier;
-use super::{bits, LinearProbe};
+use super::{bits, LinearProbe, Probe};
+use crate::{Error, Result};
 use ndarray::{Array1, ArrayView1, ArrayView2};
 use sampler::Sampler;
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,7 @@ impl ConditionalPoisson {
 
 /// A fitted latent-variable probe: a [`LinearProbe`] trained under random masks, and how likely its masks keep each neuron.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Parts")]
 pub struct LatentProbe {
     classifier: LinearProbe,
     masks: Masks,
@@ -54,13 +56,39 @@ pub struct LatentProbe {
     training: Training,
 }
 
+/// What is read from a file, not checked yet.
+#[derive(Deserialize)]
+struct Parts {
+    classifier: LinearProbe,
+    masks: Masks,
+    #[serde(with = "bits::doubles")]
+    relevances: Array1<f64>,
+    training: Training,
+}
+
+impl TryFrom<Parts> for LatentProbe {
+    type Error = Error;
+
+    fn try_from(Parts { classifier, masks, relevances, training }: Parts) -> Result<Self> {
+        let neurons = classifier.n_neurons();
+        if relevances.len() != neurons || !relevances.iter().all(|w| w.is_finite()) {
+            return Err(Error::Data(format!("expected a finite relevance for each of the probe's {neurons} neurons")));
+        }
+        match masks {
+            Masks::OfSize(size) if size == 0 || size > neurons => {
+                Err(Error::parameter("masks", format!("of 1 to {neurons} neurons"), size))
+            }
+            _ => Ok(LatentProbe { classifier, masks, relevances, training }),
+        }
+    }
+}
+
 /// How the training of a probe went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Training {
     /// Epochs run.
     pub epochs: usize,
-    /// The epoch, counted from 1, whose weights are kept: the best on the words held out. 0 if none was better than the
-    /// untrained probe.
+    /// The epoch, counted from 1, whose weights are kept: the best on the words held out.
     pub best_epoch: usize,
     /// Whether it stopped for want of improvement; else it ran to the largest number of epochs and may not have
     /// converged.
@@ -83,8 +111,8 @@ impl LatentProbe {
         self.masks
     }
 
-    /// The variational parameters `w`, `[neurons]`, the neurons' relevances: the log-odds that a mask keeps a neuron rather
-    /// than not, of masks of one size up to a constant.
+    /// The variational parameters `w`, `[neurons]`, the neurons' relevances. A mask is `exp(w_d)` times as likely with neuron
+    /// `d` as without it, or, where its size is given, `exp(w_d - w_e)` times as likely with `d` in place of `e`.
     pub fn relevances(&self) -> ArrayView1<'_, f64> {
         self.relevances.view()
     }

@@ -13,7 +13,7 @@ pub(super) enum Sampler {
 }
 
 impl Sampler {
-    /// At log-odds `w`, `[neurons]`.
+    /// At parameters `w`, `[neurons]`.
     pub(super) fn new(masks: Masks, w: &[f64]) -> Self {
         match masks {
             Masks::Independent => Sampler::Independent { thresholds: independent::thresholds(w), w: w.to_vec() },

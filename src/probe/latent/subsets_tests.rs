@@ -111,7 +111,7 @@ fn draws_follow_the_distribution() {
         let subsets = Subsets::new(&w, size);
         let mut rng = crate::seed::stream(4, &["draws"]);
         // Two of a size together: of the first alone the distribution is as given.
-        let (mut counts, words) = (vec![0usize; 64], 200_000);
+        let (mut counts, mut same, words) = (vec![0usize; 64], 0, 200_000);
         let mut masks = [0u16; 4];
         for _ in 0..words {
             let draws: Vec<u32> = (0..13).map(|_| rng.gen()).collect();
@@ -119,6 +119,7 @@ fn draws_follow_the_distribution() {
             assert_eq!(masks[0].count_ones(), masks[1].count_ones());
             assert!(size.is_none_or(|size| masks[0].count_ones() as usize == size));
             counts[masks[0] as usize] += 1;
+            same += usize::from(masks[0] == masks[1]);
         }
         // Pearson's chi-square: below its mean and five standard deviations.
         let all = enumerate(&w, size);
@@ -127,5 +128,38 @@ fn draws_follow_the_distribution() {
         let freedom = (all.len() - 1) as f64;
         assert!(square <= freedom + 5.0 * (2.0 * freedom).sqrt(), "{size:?}: {square} of {freedom}");
         assert_eq!(all.iter().map(|(s, _)| counts[*s]).sum::<usize>(), words);
+        // Two masks of a word are independent given their size: they are equal as often as that makes them.
+        let sizes = if size.is_some() { 1.0 } else { 6.0 };
+        let equal: f64 = all.iter().map(|(_, p)| sizes * p * p).sum();
+        let error = (equal * (1.0 - equal) / words as f64).sqrt();
+        assert!(
+            (same as f64 / words as f64 - equal).abs() <= 4.5 * error,
+            "{size:?}: {same} equal of {words}, {equal}"
+        );
+    }
+}
+
+#[test]
+fn draws_over_several_tiles_follow_the_marginals() {
+    let w = log_odds(40, 5.0);
+    for size in [None, Some(7), Some(33)] {
+        let subsets = Subsets::new(&w, size);
+        let mut rng = crate::seed::stream(6, &["tiles"]);
+        let (mut counts, words) = (vec![0usize; 40], 50_000);
+        let mut masks = [0u16; 8];
+        for _ in 0..words {
+            let draws: Vec<u32> = (0..81).map(|_| rng.gen()).collect();
+            subsets.draw(Portable, &draws, 2, &mut masks);
+            for (d, count) in counts.iter_mut().enumerate() {
+                // The second of two masks; tiles of sixteen.
+                *count += usize::from(masks[d / 16 * 2 + 1] >> (d % 16) & 1);
+            }
+            assert_eq!(masks[4] >> 8 | masks[6] | masks[7], 0, "neurons beyond the last");
+        }
+        for (d, (count, p)) in counts.into_iter().zip(subsets.marginals()).enumerate() {
+            let error = (p * (1.0 - p) / words as f64).sqrt();
+            let share = count as f64 / words as f64;
+            assert!((share - p).abs() <= 4.5 * error + 1e-4, "{size:?}, {d}: {share} {p}");
+        }
     }
 }

@@ -205,3 +205,53 @@ fn threads_change_nothing() {
     let in_pool = alone.install(|| params.fit_view(x.view(), &labels).unwrap());
     assert_eq!(params.fit_view(x.view(), &labels).unwrap(), in_pool);
 }
+
+#[test]
+fn the_average_and_the_best_epoch_are_kept() {
+    let (x, labels) = planted(400, 30, 3, 6, "average");
+    let fit = |params: LatentParams| params.seed(2).check().unwrap().fit_view(x.view(), &labels).unwrap();
+    // A rate so low that every epoch is better than the one before.
+    let params = || Poisson::params().learning_rate(1e-3);
+    let (first, second) = (fit(params().averaging(0.0).max_epochs(1)), fit(params().averaging(0.0).max_epochs(2)));
+    let both = fit(params().averaging(0.9).max_epochs(2));
+    assert_eq!((second.training().best_epoch, both.training().best_epoch), (2, 2));
+    for ((a, b), mean) in first.weights().iter().zip(second.weights()).zip(both.weights()) {
+        assert_relative_eq!(*mean, 0.5 * (a + b), epsilon = 1e-7);
+    }
+    assert_relative_eq!(both.relevances()[3], 0.5 * (first.relevances()[3] + second.relevances()[3]), epsilon = 1e-6);
+    // Where training stops early, what is kept is as if it had ended at the best epoch.
+    let stopped = fit(Poisson::params().patience(10));
+    let training = stopped.training();
+    assert!(training.stopped_early && training.epochs == training.best_epoch + 10);
+    let ended = fit(Poisson::params().max_epochs(training.best_epoch));
+    assert_eq!((stopped.classifier(), stopped.relevances()), (ended.classifier(), ended.relevances()));
+}
+
+#[test]
+fn penalties_shrink_weights() {
+    let (x, labels) = planted(400, 30, 3, 6, "penalties");
+    let fit = |l1, l2| {
+        let params = Poisson::params().l1(l1).l2(l2).max_epochs(100).check().unwrap();
+        params.fit_view(x.view(), &labels).unwrap()
+    };
+    let norms = |probe: &LatentProbe| {
+        let weights = probe.weights();
+        (weights.mapv(f32::abs).sum(), weights.mapv(|w| w * w).sum(), weights.iter().filter(|w| w.abs() < 0.02).count())
+    };
+    let (none, l1, l2) = (norms(&fit(0.0, 0.0)), norms(&fit(0.02, 0.0)), norms(&fit(0.0, 0.05)));
+    assert!(l1.0 < 0.7 * none.0 && l2.1 < 0.5 * none.1, "{none:?} {l1:?} {l2:?}");
+    assert!(l1.2 > 2 * none.2, "L1 brings weights to zero: {none:?} {l1:?}");
+}
+
+#[test]
+fn a_probe_that_does_not_fit_together_is_refused() {
+    let (x, labels) = planted(60, 20, 2, 4, "parts");
+    let probe = ConditionalPoisson::params().masks(Masks::OfSize(3)).max_epochs(2).check().unwrap();
+    let text = serde_json::to_string(&probe.fit_view(x.view(), &labels).unwrap()).unwrap();
+    let refused = |from: &str, to: &str| {
+        assert!(text.contains(from), "{text}");
+        serde_json::from_str::<LatentProbe>(&text.replacen(from, to, 1)).unwrap_err().to_string()
+    };
+    assert!(refused("{\"of_size\":3}", "{\"of_size\":21}").contains("of 1 to 20 neurons"));
+    assert!(refused("\"relevances\":[", "\"relevances\":[0,").contains("a finite relevance for each"));
+}
