@@ -58,7 +58,7 @@ pub(crate) trait Lanes: Copy {
     fn shl<const K: u32>(self, a: Self::U) -> Self::U;
     fn shr<const K: u32>(self, a: Self::U) -> Self::U;
     /// The lanes as 32 i16, low half first, each compared with its threshold: a bit where smaller.
-    fn below(self, a: Self::U, thresholds: &[i16; 2 * LANES]) -> [u16; 2];
+    fn below(self, a: Self::U, thresholds: &[i16; 2 * LANES]) -> u32;
 
     /// The sum of the lanes, in one fixed order.
     #[inline(always)]
@@ -200,11 +200,11 @@ impl Lanes for Portable {
         each!(i => a[i] >> K)
     }
     #[inline(always)]
-    fn below(self, a: Self::U, thresholds: &[i16; 2 * LANES]) -> [u16; 2] {
-        let mut out = [0u16; 2];
+    fn below(self, a: Self::U, thresholds: &[i16; 2 * LANES]) -> u32 {
+        let mut out = 0;
         for j in 0..2 * LANES {
             let draw = (a[j / 2] >> (16 * (j % 2))) as u16 as i16;
-            out[j / LANES] |= u16::from(draw < thresholds[j]) << (j % LANES);
+            out |= u32::from(draw < thresholds[j]) << j;
         }
         out
     }
@@ -308,7 +308,7 @@ impl Lanes for Avx2 {
     #[inline(always)]
     fn prefetch<T>(self, value: &T) {
         unsafe {
-            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(value).cast())
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(std::ptr::from_ref(value).cast())
         }
     }
     #[inline(always)]
@@ -366,15 +366,15 @@ impl Lanes for Avx2 {
         }
     }
     #[inline(always)]
-    fn below(self, a: Self::U, thresholds: &[i16; 2 * LANES]) -> [u16; 2] {
+    fn below(self, a: Self::U, thresholds: &[i16; 2 * LANES]) -> u32 {
         use std::arch::x86_64::*;
-        let mut out = [0u16; 2];
+        let mut out = 0;
         for i in 0..2 {
             unsafe {
                 let thresholds = _mm256_loadu_si256(thresholds.as_ptr().add(LANES * i).cast());
                 let smaller = _mm256_cmpgt_epi16(thresholds, a[i]);
                 let bytes = _mm_packs_epi16(_mm256_castsi256_si128(smaller), _mm256_extracti128_si256::<1>(smaller));
-                out[i] = _mm_movemask_epi8(bytes) as u16;
+                out |= (_mm_movemask_epi8(bytes) as u32) << (LANES * i);
             }
         }
         out
@@ -464,7 +464,7 @@ impl Lanes for Avx512 {
     #[inline(always)]
     fn prefetch<T>(self, value: &T) {
         unsafe {
-            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(value).cast())
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(std::ptr::from_ref(value).cast())
         }
     }
     #[inline(always)]
@@ -504,10 +504,9 @@ impl Lanes for Avx512 {
         unsafe { std::arch::x86_64::_mm512_srli_epi32::<K>(a) }
     }
     #[inline(always)]
-    fn below(self, a: Self::U, thresholds: &[i16; 2 * LANES]) -> [u16; 2] {
+    fn below(self, a: Self::U, thresholds: &[i16; 2 * LANES]) -> u32 {
         use std::arch::x86_64::*;
-        let bits = unsafe { _mm512_cmplt_epi16_mask(a, _mm512_loadu_si512(thresholds.as_ptr().cast())) };
-        [bits as u16, (bits >> 16) as u16]
+        unsafe { _mm512_cmplt_epi16_mask(a, _mm512_loadu_si512(thresholds.as_ptr().cast())) }
     }
 }
 /// Defines `$name(args)`, which runs `$body(lanes, args)` with the best lanes of the machine.
@@ -540,73 +539,98 @@ macro_rules! dispatch {
 }
 pub(crate) use dispatch;
 
-/// Sixteen xoshiro128+ generators side by side (Blackman and Vigna 2021, arXiv 1805.01407), 32 draws of 16 bits a step.
+/// Twice sixteen xoshiro128+ generators side by side (Blackman and Vigna 2021, arXiv 1805.01407): two, because a step
+/// waits for the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Generator([[u32; LANES]; 4]);
+pub(crate) struct Generator([[[u32; LANES]; 4]; 2]);
 
 impl Generator {
     /// Lanes seeded one by one from `rng`.
     pub(crate) fn new(rng: &mut impl rand::RngCore) -> Self {
-        let mut state = [[0u32; LANES]; 4];
-        for lane in 0..LANES {
-            for word in &mut state {
-                word[lane] = rng.next_u32();
+        let mut states = [[[0u32; LANES]; 4]; 2];
+        for state in &mut states {
+            for lane in 0..LANES {
+                for word in &mut *state {
+                    word[lane] = rng.next_u32();
+                }
+                // All zeros is the one state that never changes.
+                state[0][lane] |= 1;
             }
-            // All zeros is the one state that never changes.
-            state[0][lane] |= 1;
         }
-        Generator(state)
+        Generator(states)
     }
 
-    /// Draws masks for one word: `masks[tile * samples + sample]` has a lane's bit with probability
-    /// `(threshold + 32768) / 65536`; thresholds for two tiles a piece.
+    /// Draws masks for one word: `masks[piece * samples + sample]` has a neuron's bit with probability
+    /// `(threshold + 32768) / 65536`; 32 neurons a piece.
     #[inline(always)]
     pub(crate) fn draw<L: Lanes>(
         &mut self,
         lanes: L,
         thresholds: &[[i16; 2 * LANES]],
         samples: usize,
-        masks: &mut [u16],
+        masks: &mut [u32],
     ) {
-        let [a, b, c, d] = &self.0;
-        let (mut s0, mut s1, mut s2, mut s3) = (lanes.load_u(a), lanes.load_u(b), lanes.load_u(c), lanes.load_u(d));
-        for (thresholds, masks) in thresholds.iter().zip(masks.chunks_exact_mut(2 * samples)) {
+        let mut a = State::load(lanes, &self.0[0]);
+        let mut b = State::load(lanes, &self.0[1]);
+        for (thresholds, masks) in thresholds.chunks(2).zip(masks.chunks_mut(2 * samples)) {
             let (first, second) = masks.split_at_mut(samples);
-            for (first, second) in first.iter_mut().zip(second) {
-                let draws = lanes.add_u(s0, s3);
-                step(lanes, &mut s0, &mut s1, &mut s2, &mut s3);
-                [*first, *second] = lanes.below(draws, thresholds);
+            if let [one, two] = thresholds {
+                for (first, second) in first.iter_mut().zip(second) {
+                    *first = lanes.below(a.next(lanes), one);
+                    *second = lanes.below(b.next(lanes), two);
+                }
+            } else if let [one] = thresholds {
+                first.iter_mut().for_each(|mask| *mask = lanes.below(a.next(lanes), one));
             }
         }
-        for (state, value) in self.0.iter_mut().zip([s0, s1, s2, s3]) {
-            lanes.store_u(value, state);
-        }
+        a.store(lanes, &mut self.0[0]);
+        b.store(lanes, &mut self.0[1]);
     }
 
     /// Fills with draws of 32 bits.
     #[inline(always)]
     pub(crate) fn fill<L: Lanes>(&mut self, lanes: L, to: &mut [[u32; LANES]]) {
-        let [a, b, c, d] = &self.0;
-        let (mut s0, mut s1, mut s2, mut s3) = (lanes.load_u(a), lanes.load_u(b), lanes.load_u(c), lanes.load_u(d));
-        for to in to {
-            lanes.store_u(lanes.add_u(s0, s3), to);
-            step(lanes, &mut s0, &mut s1, &mut s2, &mut s3);
+        let mut a = State::load(lanes, &self.0[0]);
+        let mut b = State::load(lanes, &self.0[1]);
+        for to in to.chunks_mut(2) {
+            if let Some(first) = to.first_mut() {
+                lanes.store_u(a.next(lanes), first);
+            }
+            if let Some(second) = to.get_mut(1) {
+                lanes.store_u(b.next(lanes), second);
+            }
         }
-        for (state, value) in self.0.iter_mut().zip([s0, s1, s2, s3]) {
-            lanes.store_u(value, state);
-        }
+        a.store(lanes, &mut self.0[0]);
+        b.store(lanes, &mut self.0[1]);
     }
 }
 
-#[inline(always)]
-fn step<L: Lanes>(lanes: L, s0: &mut L::U, s1: &mut L::U, s2: &mut L::U, s3: &mut L::U) {
-    let t = lanes.shl::<9>(*s1);
-    *s2 = lanes.xor(*s2, *s0);
-    *s3 = lanes.xor(*s3, *s1);
-    *s1 = lanes.xor(*s1, *s2);
-    *s0 = lanes.xor(*s0, *s3);
-    *s2 = lanes.xor(*s2, t);
-    *s3 = lanes.xor(lanes.shl::<11>(*s3), lanes.shr::<21>(*s3));
+/// The state of sixteen generators in registers.
+struct State<L: Lanes>([L::U; 4]);
+
+impl<L: Lanes> State<L> {
+    #[inline(always)]
+    fn load(lanes: L, from: &[[u32; LANES]; 4]) -> Self {
+        State([lanes.load_u(&from[0]), lanes.load_u(&from[1]), lanes.load_u(&from[2]), lanes.load_u(&from[3])])
+    }
+
+    #[inline(always)]
+    fn store(self, lanes: L, to: &mut [[u32; LANES]; 4]) {
+        for (value, to) in self.0.into_iter().zip(to) {
+            lanes.store_u(value, to);
+        }
+    }
+
+    #[inline(always)]
+    fn next(&mut self, lanes: L) -> L::U {
+        let [s0, s1, s2, s3] = self.0;
+        let draws = lanes.add_u(s0, s3);
+        let t = lanes.shl::<9>(s1);
+        let (s2, s3) = (lanes.xor(s2, s0), lanes.xor(s3, s1));
+        let (s1, s0) = (lanes.xor(s1, s2), lanes.xor(s0, s3));
+        self.0 = [s0, s1, lanes.xor(s2, t), lanes.xor(lanes.shl::<11>(s3), lanes.shr::<21>(s3))];
+        draws
+    }
 }
 
 #[cfg(test)]
@@ -635,14 +659,14 @@ mod tests {
         let q = [0.0, 0.01, 0.3, 0.5, 0.5, 0.73, 0.999, 0.5];
         let thresholds: [i16; 32] = std::array::from_fn(|i| (q[i % 8] * 65536.0 - 32768.0) as i16);
         let n = 40_000;
-        let mut masks = vec![0u16; 4];
-        let bit = |mask: u16, lane: usize| f64::from(mask >> lane & 1);
+        let mut masks = vec![0u32; 6];
+        let bit = |mask: u32, neuron: usize| f64::from(mask >> neuron & 1);
         let (mut ones, mut both) = ([0f64; 32], 0f64);
         for _ in 0..n {
-            generator.draw(Portable, &[thresholds], 2, &mut masks);
+            generator.draw(Portable, &[thresholds; 3], 2, &mut masks);
             for (j, ones) in ones.iter_mut().enumerate() {
-                // Second sample of each tile.
-                *ones += bit(masks[2 * (j / 16) + 1], j % 16);
+                // Second sample of each piece.
+                *ones += bit(masks[2 * (j % 3) + 1], j);
             }
             both += bit(masks[0] & masks[1], 3) + bit(masks[0] & masks[2], 3);
         }
@@ -657,7 +681,7 @@ mod tests {
     fn same_bits<L: Lanes>(lanes: L) {
         let mut generators = [Generator::new(&mut crate::seed::stream(3, &["masks"])); 2];
         let thresholds: Vec<[i16; 32]> = (0..5).map(|i| std::array::from_fn(|j| (i * 8000 + j * 777) as i16)).collect();
-        let mut masks = [vec![0u16; 30], vec![0u16; 30]];
+        let mut masks = [vec![0u32; 15], vec![0u32; 15]];
         generators[0].draw(lanes, &thresholds, 3, &mut masks[0]);
         generators[1].draw(Portable, &thresholds, 3, &mut masks[1]);
         assert_eq!(masks[0], masks[1]);
@@ -676,7 +700,7 @@ mod tests {
         assert_eq!(y.0, Portable.add_where([1.0; LANES], x.0, masks[0][7]));
         assert_eq!(lanes.sum(lanes.load(&x)), Portable.sum(x.0));
         let values = [0.1, -2.3, 7e-4, 11.0, -0.6];
-        let choices = [masks[0][0], masks[0][7], masks[0][12], masks[0][15], masks[0][29]];
+        let choices = [0, 7, 12, 3, 14].map(|i| masks[0][i] as u16);
         lanes.store(lanes.chosen(&lanes.tabulate(values), lanes.choice(choices)), &mut y);
         assert_eq!(y.0, Portable.chosen(&Portable.tabulate(values), Portable.choice(choices)));
         for (lane, sum) in y.0.iter().enumerate() {

@@ -118,11 +118,14 @@ impl Gradient {
     }
 }
 
+/// How many words go forward before they go backward.
+pub(super) const WORDS_AT_ONCE: usize = 4;
+
 /// Room for the masks, logits and residuals of one word.
 pub(super) struct Scratch {
     samples: usize,
-    /// `[tile][sample]`, a bit a neuron.
-    pub(super) masks: Vec<u16>,
+    /// `[piece of two tiles][sample]`, a bit a neuron.
+    pub(super) masks: Vec<u32>,
     /// Random numbers, where masks are not drawn lane by lane.
     draws: Vec<[u32; LANES]>,
     logits: Vec<f32>,
@@ -133,6 +136,8 @@ pub(super) struct Scratch {
     /// Sums of a few samples' residuals, `[class]`.
     tables: Vec<[Tile; 2]>,
     log_likelihoods: Vec<f32>,
+    /// Their sum.
+    total: f64,
 }
 
 impl Scratch {
@@ -140,13 +145,14 @@ impl Scratch {
     pub(super) fn new(tiles: usize, classes: usize, samples: usize) -> Self {
         Scratch {
             samples,
-            masks: vec![0; tiles * samples],
+            masks: vec![0; tiles / 2 * samples],
             draws: Vec::new(),
             logits: vec![0.0; samples * classes],
             exps: vec![Tile::default(); (samples * classes).div_ceil(LANES)],
             residuals: vec![0.0; (classes + 1) * samples],
             tables: vec![[Tile::default(); 2]; classes + 1],
             log_likelihoods: vec![0.0; samples],
+            total: 0.0,
         }
     }
 }
@@ -155,7 +161,7 @@ dispatch! {
     /// Draws masks for each of `words` (by index) and returns the sum of log-likelihoods; fills `gradient`, if wanted, with
     /// the sums over the batch.
     pub(super) fn batch(data: &Words, words: &[usize], classifier: &Classifier, sampler: &Sampler,
-        generator: &mut Generator, scratch: &mut Scratch, gradient: Option<&mut Gradient>) -> f64 = batch_body
+        generator: &mut Generator, scratch: &mut [Scratch], gradient: Option<&mut Gradient>) -> f64 = batch_body
 }
 
 #[inline(always)]
@@ -167,20 +173,25 @@ fn batch_body<L: Lanes>(
     classifier: &Classifier,
     sampler: &Sampler,
     generator: &mut Generator,
-    scratch: &mut Scratch,
+    scratch: &mut [Scratch],
     mut gradient: Option<&mut Gradient>,
 ) -> f64 {
     if let Some(gradient) = &mut gradient {
         gradient.clear();
     }
     let mut total = 0f64;
-    for (place, &word) in words.iter().enumerate() {
-        let next = words.get(place + 1).map_or(&[][..], |&word| data.row(word));
-        sampler.draw(lanes, generator, scratch.samples, &mut scratch.draws, &mut scratch.masks);
-        let value = word_value(lanes, data, word, classifier, scratch);
-        total += value;
+    // A few words forward, then the same words backward: weights, then gradients, stay in the nearest cache.
+    for (block, these) in words.chunks(scratch.len().max(1)).enumerate() {
+        for (scratch, &word) in scratch.iter_mut().zip(these) {
+            sampler.draw(lanes, generator, scratch.samples, &mut scratch.draws, &mut scratch.masks);
+            total += word_value(lanes, data, word, classifier, scratch);
+        }
         if let Some(gradient) = &mut gradient {
-            word_gradient(lanes, data, word, value, next, scratch, gradient);
+            let ahead = words.get((block + 1) * scratch.len()..).unwrap_or_default();
+            for (place, (scratch, &word)) in scratch.iter_mut().zip(these).enumerate() {
+                let next = ahead.get(place).map_or(&[][..], |&word| data.row(word));
+                word_gradient(lanes, data, word, next, scratch, gradient);
+            }
         }
     }
     total
@@ -244,17 +255,17 @@ fn word_value<L: Lanes>(lanes: L, words: &Words, word: usize, classifier: &Class
         probabilities.iter_mut().for_each(|p| *p *= inverse);
         total += f64::from(*log_likelihood);
     }
+    scratch.total = total;
     total
 }
 
-/// After [`word_value`] with this result: adds the gradients, and asks for the `next` word's activations.
+/// After [`word_value`]: adds the gradients, and asks for the `next` word's activations.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 fn word_gradient<L: Lanes>(
     lanes: L,
     words: &Words,
     word: usize,
-    total: f64,
     next: &[Tile],
     scratch: &mut Scratch,
     gradient: &mut Gradient,
@@ -262,7 +273,7 @@ fn word_gradient<L: Lanes>(
     let (classes, samples, label) = (words.classes, scratch.samples, words.labels[word]);
     // f - mean of the others = samples / (samples - 1) * (f - mean of all). They sum to zero over the samples, and
     // with them what the score m - E[m] subtracts.
-    let mean = total as f32 / samples as f32;
+    let mean = scratch.total as f32 / samples as f32;
     let scale = samples as f32 / (samples as f32 - 1.0);
     // The logits are probabilities by now.
     for (sample, probabilities) in scratch.logits.chunks_exact(classes).enumerate() {
@@ -297,7 +308,7 @@ fn forward<L: Lanes, const C: usize, const S: usize>(
     lanes: L,
     x: &[Tile],
     classifier: &Classifier,
-    masks: &[u16],
+    masks: &[u32],
     samples: usize,
     first_class: usize,
     first_sample: usize,
@@ -305,18 +316,20 @@ fn forward<L: Lanes, const C: usize, const S: usize>(
 ) {
     let classes = classifier.bias.len();
     let mut sums = [[lanes.splat(0.0); C]; S];
-    let tiles = x.iter().zip(classifier.weights.chunks_exact(classes)).zip(masks.chunks_exact(samples));
-    for ((x, weights), masks) in tiles {
-        let x = lanes.load(x);
-        let weights = &weights[first_class..first_class + C];
+    let pieces = x.chunks_exact(2).zip(classifier.weights.chunks_exact(2 * classes)).zip(masks.chunks_exact(samples));
+    for ((x, weights), masks) in pieces {
         let masks = &masks[first_sample..first_sample + S];
-        let mut products = [x; C];
-        for c in 0..C {
-            products[c] = lanes.mul(x, lanes.load(&weights[c]));
-        }
-        for s in 0..S {
+        for half in 0..2 {
+            let x = lanes.load(&x[half]);
+            let weights = &weights[half * classes + first_class..][..C];
+            let mut products = [x; C];
             for c in 0..C {
-                sums[s][c] = lanes.add_where(sums[s][c], products[c], masks[s]);
+                products[c] = lanes.mul(x, lanes.load(&weights[c]));
+            }
+            for s in 0..S {
+                for c in 0..C {
+                    sums[s][c] = lanes.add_where(sums[s][c], products[c], (masks[s] >> (half * LANES)) as u16);
+                }
             }
         }
     }
@@ -333,7 +346,7 @@ fn forward<L: Lanes, const C: usize, const S: usize>(
 fn backward<L: Lanes>(
     lanes: L,
     x: &[Tile],
-    masks: &[u16],
+    masks: &[u32],
     samples: usize,
     first: usize,
     tables: &[[Tile; 2]],
@@ -341,21 +354,31 @@ fn backward<L: Lanes>(
     gradient: &mut Gradient,
 ) {
     let Some((advantages, residuals)) = tables.split_last() else { return };
-    let weights = gradient.classifier.weights.chunks_exact_mut(residuals.len());
-    let tiles = x.iter().zip(weights).zip(&mut gradient.score).zip(masks.chunks_exact(samples));
-    for (place, (((x, weights), score), masks)) in tiles.enumerate() {
-        if let Some(next) = next.get(place) {
-            lanes.prefetch(next);
+    let classes = residuals.len();
+    let weights = gradient.classifier.weights.chunks_exact_mut(2 * classes);
+    let pieces =
+        x.chunks_exact(2).zip(weights).zip(gradient.score.chunks_exact_mut(2)).zip(masks.chunks_exact(samples));
+    for (piece, (((x, weights), score), masks)) in pieces.enumerate() {
+        let mut these = [0u32; CHOICES];
+        for (i, own) in these.iter_mut().enumerate() {
+            // Unrolled: a copy of unknown length would be a call.
+            *own = if first + i < samples { masks[first + i] } else { 0 };
         }
-        let mut these = [0u16; CHOICES];
-        these.iter_mut().zip(&masks[first..]).for_each(|(own, mask)| *own = *mask);
-        let choice = lanes.choice(these);
-        let sum = lanes.add(lanes.load(score), lanes.chosen(advantages, choice));
-        lanes.store(sum, score);
-        let x = lanes.load(x);
-        for (weights, residuals) in weights.iter_mut().zip(residuals) {
-            let change = lanes.mul(x, lanes.chosen(residuals, choice));
-            lanes.store(lanes.add(lanes.load(weights), change), weights);
+        // Loads come before stores: an address that lies a page's multiple from one just written to would wait for it.
+        let inputs = [lanes.load(&x[0]), lanes.load(&x[1])];
+        for half in 0..2 {
+            if let Some(next) = next.get(2 * piece + half) {
+                lanes.prefetch(next);
+            }
+        }
+        for half in 0..2 {
+            let choice = lanes.choice(these.map(|mask| (mask >> (half * LANES)) as u16));
+            for (weights, residuals) in weights[half * classes..][..classes].iter_mut().zip(residuals) {
+                let change = lanes.mul(inputs[half], lanes.chosen(residuals, choice));
+                lanes.store(lanes.add(lanes.load(weights), change), weights);
+            }
+            let sum = lanes.add(lanes.load(&score[half]), lanes.chosen(advantages, choice));
+            lanes.store(sum, &mut score[half]);
         }
     }
 }

@@ -45,7 +45,7 @@ fn set_masks(scratch: &mut Scratch, neurons: usize, masks: &[u32]) {
     scratch.masks.fill(0);
     for (sample, mask) in masks.iter().enumerate() {
         for d in 0..neurons {
-            scratch.masks[d / LANES * masks.len() + sample] |= ((mask >> d & 1) as u16) << (d % LANES);
+            scratch.masks[d / 32 * masks.len() + sample] |= (mask >> d & 1) << (d % 32);
         }
     }
 }
@@ -60,7 +60,7 @@ fn values_and_weight_gradients_agree_with_finite_differences() {
         let (word, label) = (1, 1);
         set_masks(&mut scratch, neurons, &masks);
         let value = word_value(Portable, &words, word, &classifier, &mut scratch);
-        word_gradient(Portable, &words, word, value, &[], &mut scratch, &mut gradient);
+        word_gradient(Portable, &words, word, &[], &mut scratch, &mut gradient);
         let bias: Vec<f64> = classifier.bias.iter().map(|&b| f64::from(b)).collect();
         let weight = |c: usize, d: usize| f64::from(classifier.weight(c, d));
         let f = |mask: u32, c: usize, d: usize, h: f64| {
@@ -144,8 +144,8 @@ fn estimators_are_unbiased_by_enumeration() {
                 for &(second, q_second) in &group {
                     let mut gradient = Gradient::zeros(words.tiles, classes);
                     set_masks(&mut scratch, neurons, &[first, second]);
-                    let value = word_value(Portable, &words, 0, &classifier, &mut scratch);
-                    word_gradient(Portable, &words, 0, value, &[], &mut scratch, &mut gradient);
+                    word_value(Portable, &words, 0, &classifier, &mut scratch);
+                    word_gradient(Portable, &words, 0, &[], &mut scratch, &mut gradient);
                     let probability = share * q_first * q_second / SAMPLES as f64;
                     for d in 0..neurons {
                         score[d] += probability * f64::from(gradient.score[0].0[d]);
@@ -243,7 +243,7 @@ fn drawn_masks_converge_to_the_enumerated_gradient() {
     let f = |m: u32| log_likelihood(&x[0], 0, m, |c, d| f64::from(classifier.weight(c, d)), &bias);
     for masks in ALL_MASKS {
         let mut generator = Generator::new(&mut crate::seed::stream(5, &["draws"]));
-        let mut scratch = Scratch::new(words.tiles, classes, samples);
+        let mut scratch: Vec<Scratch> = (0..3).map(|_| Scratch::new(words.tiles, classes, samples)).collect();
         let mut gradient = Gradient::zeros(words.tiles, classes);
         let sampler = Sampler::new(masks, &w);
         let (rounds, batch) = (400, vec![0usize; 250]);
@@ -283,7 +283,7 @@ fn every_instruction_set_gives_the_same_gradient() {
             let (words, classifier, _) = problem(20, 37, 6);
             let sampler = Sampler::new(masks, &[0.4; 37]);
             let batch: Vec<usize> = (0..20).collect();
-            let mut scratch = Scratch::new(words.tiles, 6, 5);
+            let mut scratch: Vec<Scratch> = (0..3).map(|_| Scratch::new(words.tiles, 6, 5)).collect();
             let mut generator = Generator::new(&mut crate::seed::stream(5, &["draws"]));
             let mut gradient = Gradient::zeros(words.tiles, 6);
             macro_rules! with {

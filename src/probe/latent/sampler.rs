@@ -46,7 +46,7 @@ impl Sampler {
         }
     }
 
-    /// Draws the masks of one word, `[tile][sample]`, a bit a neuron; `draws` is room to work in.
+    /// Draws the masks of one word, `[piece of 32][sample]`, a bit a neuron; `draws` is room to work in.
     #[inline(always)]
     pub(super) fn draw<L: Lanes>(
         &self,
@@ -54,7 +54,7 @@ impl Sampler {
         generator: &mut Generator,
         samples: usize,
         draws: &mut Vec<[u32; LANES]>,
-        masks: &mut [u16],
+        masks: &mut [u32],
     ) {
         match self {
             Sampler::Independent { thresholds, .. } => generator.draw(lanes, thresholds, samples, masks),

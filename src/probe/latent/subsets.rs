@@ -116,20 +116,20 @@ impl Subsets {
         gradient
     }
 
-    /// Draws `samples` subsets of one size into masks `[tile][sample]`, a bit a neuron, from `draws` of 32 random bits:
+    /// Draws `samples` subsets of one size into masks `[piece of 32][sample]`, a bit a neuron, from `draws` of 32 random bits:
     /// one, and one for each neuron and subset.
     #[inline(always)]
-    pub(super) fn draw<L: Lanes>(&self, lanes: L, draws: &[u32], samples: usize, masks: &mut [u16]) {
+    pub(super) fn draw<L: Lanes>(&self, lanes: L, draws: &[u32], samples: usize, masks: &mut [u32]) {
         masks.fill(0);
         let Some((first, draws)) = draws.split_first() else { return };
         let size = self.size.unwrap_or(1 + ((u64::from(*first) * self.most as u64) >> 32) as usize).min(self.most);
         let mut left = vec![size; samples];
         let mut draws = draws.chunks_exact(samples);
         let mut neuron = self.n_neurons().saturating_sub(1);
-        // Masks have padding: only as many tiles as there are thresholds.
-        let masks = &mut masks[..self.n_neurons().div_ceil(LANES) * samples];
-        let tiles = self.thresholds.chunks(LANES * (self.most + 1)).zip(masks.chunks_exact_mut(samples));
-        for (thresholds, masks) in tiles.rev() {
+        // Masks have padding: only as many pieces as there are thresholds.
+        let masks = &mut masks[..self.n_neurons().div_ceil(2 * LANES) * samples];
+        let pieces = self.thresholds.chunks(2 * LANES * (self.most + 1)).zip(masks.chunks_exact_mut(samples));
+        for (thresholds, masks) in pieces.rev() {
             for thresholds in thresholds.chunks_exact(self.most + 1).rev() {
                 let Some(draws) = draws.next() else { return };
                 // The table is larger than the near caches, and where the chain will be is well known.
@@ -143,7 +143,7 @@ impl Subsets {
                 for ((left, draw), mask) in left.iter_mut().zip(draws).zip(masks.iter_mut()) {
                     let chosen = draw >> (32 - BITS) < thresholds[*left];
                     *left -= usize::from(chosen);
-                    *mask = *mask << 1 | u16::from(chosen);
+                    *mask = *mask << 1 | u32::from(chosen);
                 }
             }
         }

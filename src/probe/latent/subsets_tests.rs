@@ -112,7 +112,7 @@ fn draws_follow_the_distribution() {
         let mut rng = crate::seed::stream(4, &["draws"]);
         // Two of a size together: of the first alone the distribution is as given.
         let (mut counts, mut same, words) = (vec![0usize; 64], 0, 200_000);
-        let mut masks = [0u16; 4];
+        let mut masks = [0u32; 2];
         for _ in 0..words {
             let draws: Vec<u32> = (0..13).map(|_| rng.gen()).collect();
             subsets.draw(Portable, &draws, 2, &mut masks);
@@ -146,15 +146,15 @@ fn draws_over_several_tiles_follow_the_marginals() {
         let subsets = Subsets::new(&w, size);
         let mut rng = crate::seed::stream(6, &["tiles"]);
         let (mut counts, words) = (vec![0usize; 40], 50_000);
-        let mut masks = [0u16; 8];
+        let mut masks = [0u32; 4];
         for _ in 0..words {
             let draws: Vec<u32> = (0..81).map(|_| rng.gen()).collect();
             subsets.draw(Portable, &draws, 2, &mut masks);
             for (d, count) in counts.iter_mut().enumerate() {
-                // The second of two masks; tiles of sixteen.
-                *count += usize::from(masks[d / 16 * 2 + 1] >> (d % 16) & 1);
+                // The second of two masks; pieces of 32.
+                *count += (masks[d / 32 * 2 + 1] >> (d % 32) & 1) as usize;
             }
-            assert_eq!(masks[4] >> 8 | masks[6] | masks[7], 0, "neurons beyond the last");
+            assert_eq!((masks[2] | masks[3]) >> 8, 0, "neurons beyond the last");
         }
         for (d, (count, p)) in counts.into_iter().zip(subsets.marginals()).enumerate() {
             let error = (p * (1.0 - p) / words as f64).sqrt();

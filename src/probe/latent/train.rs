@@ -1,5 +1,5 @@
 use super::adam::{Adam, Penalty, State};
-use super::masked::{batch, Classifier, Gradient, Scratch, Words};
+use super::masked::{batch, Classifier, Gradient, Scratch, Words, WORDS_AT_ONCE};
 use super::sampler::Sampler;
 use super::{LatentProbe, LatentValidParams, Masks, Training};
 use crate::probe::count_classes;
@@ -23,7 +23,7 @@ struct Worker {
     generator: Generator,
     /// Draws the masks that training is judged with, from the same start every time.
     for_stopping: Generator,
-    scratch: Scratch,
+    scratch: Vec<Scratch>,
     gradient: Gradient,
 }
 
@@ -80,7 +80,7 @@ pub(super) fn fit(params: &LatentValidParams, records: ArrayView2<f32>, labels: 
         .map(|_| Worker {
             generator: Generator::new(&mut rng),
             for_stopping: Generator::new(&mut rng),
-            scratch: Scratch::new(tiles, classes, params.samples),
+            scratch: (0..WORDS_AT_ONCE).map(|_| Scratch::new(tiles, classes, params.samples)).collect(),
             gradient: Gradient::zeros(tiles, classes),
         })
         .collect();
