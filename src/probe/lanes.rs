@@ -696,8 +696,8 @@ mod tests {
         lanes.store(lanes.exp(lanes.load(&x)), &mut y);
         assert_eq!(y.0, Portable.exp(x.0));
         let one = lanes.splat(1.0);
-        lanes.store(lanes.add_where(one, lanes.load(&x), masks[0][7]), &mut y);
-        assert_eq!(y.0, Portable.add_where([1.0; LANES], x.0, masks[0][7]));
+        lanes.store(lanes.add_where(one, lanes.load(&x), masks[0][7] as u16), &mut y);
+        assert_eq!(y.0, Portable.add_where([1.0; LANES], x.0, masks[0][7] as u16));
         assert_eq!(lanes.sum(lanes.load(&x)), Portable.sum(x.0));
         let values = [0.1, -2.3, 7e-4, 11.0, -0.6];
         let choices = [0, 7, 12, 3, 14].map(|i| masks[0][i] as u16);
