@@ -123,7 +123,7 @@ impl Config {
                 return Err(Error::parameter(name, "between 1 and 2^28", size));
             }
         }
-        if self.hidden_size % self.n_head != 0 {
+        if !self.hidden_size.is_multiple_of(self.n_head) {
             return Err(Error::parameter(
                 "hidden_size",
                 format!("a multiple of the {} heads", self.n_head),

@@ -327,8 +327,8 @@ impl Lanes for Avx2 {
     fn load_u(self, from: &[u32; LANES]) -> Self::U {
         unsafe {
             [
-                std::arch::x86_64::_mm256_loadu_si256(from.as_ptr().add(8 * 0).cast()),
-                std::arch::x86_64::_mm256_loadu_si256(from.as_ptr().add(8 * 1).cast()),
+                std::arch::x86_64::_mm256_loadu_si256(from.as_ptr().cast()),
+                std::arch::x86_64::_mm256_loadu_si256(from.as_ptr().add(8).cast()),
             ]
         }
     }
@@ -369,10 +369,10 @@ impl Lanes for Avx2 {
     fn below(self, a: Self::U, thresholds: &[i16; 2 * LANES]) -> u32 {
         use std::arch::x86_64::*;
         let mut out = 0;
-        for i in 0..2 {
+        for (i, draws) in a.into_iter().enumerate() {
             unsafe {
                 let thresholds = _mm256_loadu_si256(thresholds.as_ptr().add(LANES * i).cast());
-                let smaller = _mm256_cmpgt_epi16(thresholds, a[i]);
+                let smaller = _mm256_cmpgt_epi16(thresholds, draws);
                 let bytes = _mm_packs_epi16(_mm256_castsi256_si128(smaller), _mm256_extracti128_si256::<1>(smaller));
                 out |= (_mm_movemask_epi8(bytes) as u32) << (LANES * i);
             }
@@ -451,8 +451,8 @@ impl Lanes for Avx512 {
         use std::arch::x86_64::*;
         unsafe {
             let mut index = _mm512_setzero_si512();
-            for i in 0..CHOICES {
-                index = _mm512_mask_add_epi32(index, masks[i], index, _mm512_set1_epi32(1 << i));
+            for (i, mask) in masks.into_iter().enumerate() {
+                index = _mm512_mask_add_epi32(index, mask, index, _mm512_set1_epi32(1 << i));
             }
             index
         }

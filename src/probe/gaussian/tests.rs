@@ -49,7 +49,7 @@ fn words(n: usize, neurons: usize, classes: usize, name: &str) -> (Array2<f32>, 
 fn posteriors_agree_with_scipy() {
     let value = |i: usize, d: usize| {
         let value = ((i * 37 + d * 101 + i * i * (d + 2) * 13) % 97) as f64 / 97.0;
-        value + if (i + d) % 3 == 0 { 0.5 } else { 0.0 }
+        value + if (i + d).is_multiple_of(3) { 0.5 } else { 0.0 }
     };
     let x = Array2::from_shape_fn((90, 4), |(i, d)| (value(i, d) + if d > 0 { value(i, d - 1) } else { 0.0 }) as f32);
     let labels: Vec<usize> = (0..90).map(|i| i % 3).collect();

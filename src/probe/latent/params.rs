@@ -109,7 +109,9 @@ struct Stored {
 
 impl Default for Stored {
     fn default() -> Self {
-        Stored { masks: None, ..LatentParams::new(Masks::Independent).into() }
+        let mut stored = Stored::from(LatentParams::new(Masks::Independent));
+        stored.masks = None;
+        stored
     }
 }
 

@@ -8,7 +8,7 @@ fn data() -> (Array2<f32>, Vec<usize>) {
     let labels: Vec<usize> = (0..90).map(|i| [0, 0, 1, 0, 2, 1, 0][i % 7]).collect();
     let x = Array2::from_shape_fn((90, 6), |(i, d)| {
         let x = ((i * 7 + d * 13 + i * i % 5) % (11 + 8 * d)) as f32 / 8.0;
-        let x = x + if (labels[i] + d) % 3 == 0 { (d % 2) as f32 + 0.5 } else { 0.0 };
+        let x = x + if (labels[i] + d).is_multiple_of(3) { (d % 2) as f32 + 0.5 } else { 0.0 };
         if d == 5 && x < 3.0 {
             0.0
         } else {
