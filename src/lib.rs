@@ -47,7 +47,8 @@
 //!
 //! In the order in which data goes through them: [`treebank`] and [`checkpoint`] read input; [`bloom`] and [`activations`]
 //! turn it into rows of neurons; [`probe`] and [`ranking`] find the neurons that matter; [`overlap`] compares languages;
-//! [`transfer`], [`similarity`] and [`correlation`] say what that is good for; [`report`] writes it down; [`study`] does all of it.
+//! [`transfer`], [`similarity`] and [`correlation`] say what that is good for; [`report`] writes it down, [`analysis`] does so for all of it; [`study`] does the
+//! whole.
 //! [`stats`] is usable alone.
 //!
 //! # Features
@@ -89,6 +90,8 @@ pub mod similarity;
 pub mod correlation;
 
 pub mod report;
+
+pub mod analysis;
 
 pub mod study;
 

@@ -12,10 +12,9 @@ mod results;
 #[cfg(feature = "torch")]
 mod run;
 mod settings;
-mod summary;
 
 pub use cells::{rank_language, CellSettings, CellWords, LanguageCells, SourceProbe, SourceProbes};
-pub use results::{Notes, RankingRow, Results};
+pub use results::{Notes, Results};
 pub use settings::{Dtype, Study};
 
 /// Is told how far a study has come.

@@ -1,38 +1,20 @@
-use super::{summary, CellWords, Study};
+use super::{CellWords, Study};
 use crate::activations::Skipped;
-use crate::checkpoint::Step;
-use crate::correlation::{self, CorrelationRow, InfluenceRow, Point};
-use crate::overlap::{self, PairOverlap, SelfOverlap, StepOverlap};
-use crate::ranking::{Cell, CurvePoint, RankedCell};
-use crate::report::{write_csv, Record};
+use crate::analysis::{write_text, About, Analysis, Settings};
+use crate::ranking::RankedCell;
+use crate::report::{write_csv, Record, TextTable};
 use crate::transfer::TransferScores;
 use crate::treebank::NoCell;
-use crate::{files, Error, Result, Site};
-use serde::Serialize;
+use crate::{files, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// What a study found.
 #[derive(Clone, Debug)]
 pub struct Results {
-    pub(super) study: Study,
-    pub(super) model: String,
-    /// A ranking a cell.
-    pub rankings: Vec<RankedCell>,
-    /// Overlap of every pair of languages.
-    pub pairs: Vec<PairOverlap>,
-    /// Overlap of every cell with itself under other seeds: the noise ceiling.
-    pub ceiling: Vec<SelfOverlap>,
-    /// The overlap-vs-step table.
-    pub by_step: Vec<StepOverlap>,
-    /// Transfer, read or measured.
-    pub scores: TransferScores,
-    /// Overlap against transfer.
-    pub correlation: Vec<CorrelationRow>,
-    /// The same with one checkpoint left out.
-    pub influence: Vec<InfluenceRow>,
-    /// The points behind the correlations.
-    pub points: Vec<Point>,
+    study: Study,
+    /// All tables.
+    pub analysis: Analysis,
     /// What was left out on the way.
     pub notes: Notes,
 }
@@ -121,135 +103,63 @@ impl Notes {
     }
 }
 
-/// A row of `rankings.csv`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct RankingRow {
-    /// The series' name.
-    pub model: String,
-    /// The checkpoint.
-    pub step: Step,
-    /// The place in the model.
-    pub site: Site,
-    /// The attribute.
-    pub attribute: String,
-    /// The language.
-    pub language: String,
-    /// The method that ranked.
-    pub method: String,
-    /// The seed of split and probe.
-    pub seed: u64,
-    /// Counted from 1.
-    pub rank: usize,
-    /// The neuron's column.
-    pub neuron: usize,
-    /// Normalised mutual information on dev with this neuron and all before it.
-    pub nmi_dev: Option<f64>,
-    /// The same on test.
-    pub nmi_test: Option<f64>,
-    /// Share of test words right.
-    pub accuracy_test: Option<f64>,
-}
-
-impl Record for RankingRow {
-    const COLUMNS: &'static [&'static str] = &[
-        "model",
-        "step",
-        "site",
-        "attribute",
-        "language",
-        "method",
-        "seed",
-        "rank",
-        "neuron",
-        "nmi_dev",
-        "nmi_test",
-        "accuracy_test",
-    ];
-}
-
-impl RankingRow {
-    /// The rows of rankings, in order.
-    pub fn of(rankings: &[RankedCell]) -> Vec<RankingRow> {
-        let rows = rankings.iter().flat_map(|RankedCell { cell, ranking }| {
-            ranking.curve().iter().map(move |point| {
-                let Cell { model, step, site, attribute, language, method, seed } = cell.clone();
-                let CurvePoint { rank, neuron, nmi_dev, nmi_test, accuracy_test } = *point;
-                RankingRow {
-                    model,
-                    step,
-                    site,
-                    attribute,
-                    language,
-                    method,
-                    seed,
-                    rank,
-                    neuron,
-                    nmi_dev,
-                    nmi_test,
-                    accuracy_test,
-                }
-            })
-        });
-        rows.collect()
-    }
-}
-
 impl Results {
     /// Overlap, ceiling and correlation from rankings and transfer scores.
     ///
     /// # Errors
-    /// As [`overlap::pairs`].
-    pub fn new(
-        study: &Study,
-        model: &str,
-        mut rankings: Vec<RankedCell>,
-        scores: TransferScores,
-        notes: Notes,
-    ) -> Result<Self> {
-        rankings.sort_by(|a, b| a.cell.cmp(&b.cell));
-        let pairs = overlap::pairs(&rankings, &study.k)?;
-        let ceiling = overlap::ceiling(&rankings, &study.k)?;
-        let by_step = overlap::by_step(&pairs, &ceiling);
-        let k = study.k.first().copied().unwrap_or_default();
-        let (correlation, influence) = correlation::correlate(&by_step, &pairs, &scores, &study.source, k);
-        let points = correlation::points(&by_step, &pairs, &scores, &study.source, k);
-        let (study, model) = (study.clone(), model.to_string());
-        Ok(Results { study, model, rankings, pairs, ceiling, by_step, scores, correlation, influence, points, notes })
+    /// As [`Analysis::new`].
+    pub fn new(study: &Study, rankings: Vec<RankedCell>, scores: TransferScores, notes: Notes) -> Result<Self> {
+        let settings =
+            Settings { k: study.k.clone(), source: study.source.clone(), attributes: study.attributes.clone() };
+        Ok(Results { study: study.clone(), analysis: Analysis::new(rankings, scores, settings)?, notes })
     }
 
     /// Writes tables, summary and plots into a folder, each file whole or not at all. Returns their paths.
     ///
     /// # Errors
-    /// [`Error::Io`] if one cannot be written.
+    /// [`Error::Io`](crate::Error::Io) if one cannot be written.
     pub fn write(&self, out: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
         let out = out.as_ref();
-        // What can fail is made first, so that a failure leaves the folder as it was.
-        let texts = [("study.toml", self.study.to_toml()?), ("summary.md", summary::markdown(self))];
+        let description = self.study.to_toml()?;
         files::writable_dir(out)?;
-        let path = |name: &str| out.join(name);
-        write_csv(path("cells.csv"), &self.notes.words())?;
-        write_csv(path("rankings.csv"), &RankingRow::of(&self.rankings))?;
-        write_csv(path("overlap.csv"), &self.pairs)?;
-        write_csv(path("ceiling.csv"), &self.ceiling)?;
-        write_csv(path("overlap_vs_step.csv"), &self.by_step)?;
-        write_csv(path("correlation.csv"), &self.correlation)?;
-        write_csv(path("influence.csv"), &self.influence)?;
-        self.scores.write(path("transfer.csv"))?;
-        let tables =
-            ["cells", "rankings", "overlap", "ceiling", "overlap_vs_step", "correlation", "influence", "transfer"];
-        let mut written: Vec<PathBuf> = tables.iter().map(|name| path(&format!("{name}.csv"))).collect();
-        for (name, text) in texts {
-            let path = path(name);
-            files::write_atomic(&path, |w| w.write_all(text.as_bytes()).map_err(Error::io(&path, "write")))?;
-            written.push(path);
-        }
-        #[cfg(feature = "plots")]
-        written.extend(summary::plots(self, out)?);
+        let cells = out.join("cells.csv");
+        write_csv(&cells, &self.notes.words())?;
+        let mut written = vec![cells];
+        written.extend(self.analysis.write(out, &self.about())?);
+        written.push(write_text(out.join("study.toml"), &description)?);
         Ok(written)
     }
 
     /// The overlap-vs-step table and the correlations, for a terminal.
     pub fn text(&self) -> String {
-        summary::text(self)
+        self.analysis.text(&self.about())
+    }
+
+    fn about(&self) -> About {
+        let study = &self.study;
+        let setting = |name: &str, value: String| (name.to_string(), value);
+        About {
+            settings: vec![
+                setting("scheme", study.scheme.to_string()),
+                setting("split", study.split.method.to_string()),
+                setting("pooling", study.pooling.to_string()),
+                setting("tokenisation", study.tokenisation.to_string()),
+                setting("dtype", study.dtype.to_string()),
+                setting("settings in full", "study.toml".into()),
+            ],
+            tables: vec![("Words".into(), self.words_table())],
+            notes: self.notes.lines(),
+        }
+    }
+
+    fn words_table(&self) -> TextTable {
+        let mut table = TextTable::new(CellWords::COLUMNS.iter().map(|name| name.replace('_', " ")));
+        for cell in self.notes.words() {
+            let CellWords { language, attribute, seed, classes, dropped, train, dev, test, without_lemma } = cell;
+            let [classes, dropped] = [classes, dropped].map(|names| names.replace('|', ", "));
+            let counts = [train, dev, test, without_lemma].map(|n| n.to_string());
+            table.row([language, attribute, seed.to_string(), classes, dropped].into_iter().chain(counts));
+        }
+        table
     }
 }

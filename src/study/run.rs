@@ -69,7 +69,7 @@ impl Study {
             return Err(Error::Data(format!("no language has enough words of any attribute: {}", reasons.join("; "))));
         }
         let scores = given.map_or_else(|| TransferScores::new(scores), Ok)?;
-        Results::new(self, series.model(), rankings, scores, notes)
+        Results::new(self, rankings, scores, notes)
     }
 
     fn check_checkpoints(&self, series: &Series) -> Result<()> {

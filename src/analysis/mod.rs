@@ -1,0 +1,183 @@
+//! From rankings and transfer scores to every table and picture: what a study of checkpoints and a study read from its raw
+//! selections have in common.
+//!
+//! [`Analysis::new`] computes, [`Analysis::write`] writes, [`Analysis::text`] is for a terminal. What a reader must know
+//! besides (settings, words, what was left out) comes with [`About`].
+//!
+//! # Examples
+//! ```
+//! use isogloss::analysis::{About, Analysis, Settings};
+//! use isogloss::ranking::{Cell, CurvePoint, RankedCell, Ranking};
+//! use isogloss::transfer::TransferScores;
+//!
+//! let ranked = |language: &str, neurons: [usize; 3]| -> isogloss::Result<RankedCell> {
+//!     let curve = neurons.iter().enumerate().map(|(i, &neuron)| CurvePoint {
+//!         rank: i + 1, neuron, nmi_dev: None, nmi_test: None, accuracy_test: None,
+//!     });
+//!     let cell = Cell {
+//!         model: "bloom".into(), step: "1000".parse()?, site: "residual.3".parse()?, attribute: "Number".into(),
+//!         language: language.into(), method: "poisson".into(), seed: 0,
+//!     };
+//!     Ok(RankedCell { cell, ranking: Ranking::new(10, curve.collect())? })
+//! };
+//! let rankings = vec![ranked("es", [1, 2, 3])?, ranked("pt", [3, 2, 9])?];
+//! let settings = Settings { k: vec![3], source: "es".into(), attributes: vec!["Number".into()] };
+//! let analysis = Analysis::new(rankings, TransferScores::default(), settings)?;
+//! assert_eq!(analysis.pairs[0].shared, 2);
+//! println!("{}", analysis.text(&About::default()));
+//! # Ok::<(), isogloss::Error>(())
+//! ```
+
+#[cfg(feature = "plots")]
+mod pictures;
+mod rankings;
+mod summary;
+
+pub use rankings::RankingRow;
+
+use crate::correlation::{self, CorrelationRow, InfluenceRow, Point};
+use crate::overlap::{self, PairOverlap, SelfOverlap, StepOverlap};
+use crate::ranking::RankedCell;
+use crate::report::{write_csv, TextTable};
+use crate::transfer::TransferScores;
+use crate::{files, Error, Result};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// What the tables of an [`Analysis`] depend on, besides rankings and scores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How many neurons to compare; correlations and pictures take the first.
+    pub k: Vec<usize>,
+    /// The language that transfer starts from.
+    pub source: String,
+    /// The attributes, in the order of columns.
+    pub attributes: Vec<String>,
+}
+
+/// What a reader must know besides the tables.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// Settings, as names and values.
+    pub settings: Vec<(String, String)>,
+    /// Tables of one's own, under headings.
+    pub tables: Vec<(String, TextTable)>,
+    /// What was left out and why, as sentences.
+    pub notes: Vec<String>,
+}
+
+/// All that follows from rankings and transfer scores, of one model or several.
+#[derive(Clone, Debug)]
+pub struct Analysis {
+    /// What it was made with.
+    pub settings: Settings,
+    /// A ranking a cell.
+    pub rankings: Vec<RankedCell>,
+    /// Overlap of every pair of languages.
+    pub pairs: Vec<PairOverlap>,
+    /// Overlap of every cell with itself under other seeds: the noise ceiling.
+    pub ceiling: Vec<SelfOverlap>,
+    /// The overlap-vs-step table.
+    pub by_step: Vec<StepOverlap>,
+    /// Transfer, read or measured.
+    pub scores: TransferScores,
+    /// Overlap against transfer.
+    pub correlation: Vec<CorrelationRow>,
+    /// The same with one checkpoint left out.
+    pub influence: Vec<InfluenceRow>,
+    /// The points behind the correlations.
+    pub points: Vec<Point>,
+}
+
+impl Analysis {
+    /// Overlap, ceiling and correlation from rankings and transfer scores.
+    ///
+    /// # Errors
+    /// As [`overlap::pairs`].
+    pub fn new(mut rankings: Vec<RankedCell>, scores: TransferScores, settings: Settings) -> Result<Self> {
+        rankings.sort_by(|a, b| a.cell.cmp(&b.cell));
+        let pairs = overlap::pairs(&rankings, &settings.k)?;
+        let ceiling = overlap::ceiling(&rankings, &settings.k)?;
+        let by_step = overlap::by_step(&pairs, &ceiling);
+        let k = settings.k.first().copied().unwrap_or_default();
+        let (correlation, influence) = correlation::correlate(&by_step, &pairs, &scores, &settings.source, k);
+        let points = correlation::points(&by_step, &pairs, &scores, &settings.source, k);
+        Ok(Analysis { settings, rankings, pairs, ceiling, by_step, scores, correlation, influence, points })
+    }
+
+    /// The names of the models, sorted.
+    pub fn models(&self) -> Vec<&str> {
+        distinct(self.rankings.iter().map(|ranked| ranked.cell.model.as_str()))
+    }
+
+    /// The languages with a ranking, sorted.
+    pub fn languages(&self) -> Vec<&str> {
+        distinct(self.rankings.iter().map(|ranked| ranked.cell.language.as_str()))
+    }
+
+    /// The seeds, sorted.
+    pub fn seeds(&self) -> Vec<u64> {
+        distinct(self.rankings.iter().map(|ranked| ranked.cell.seed))
+    }
+
+    /// The sites, sorted.
+    pub fn sites(&self) -> Vec<crate::Site> {
+        distinct(self.rankings.iter().map(|ranked| ranked.cell.site))
+    }
+
+    /// Writes tables, `summary.md` and pictures into a folder, each file whole or not at all. Returns their paths.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if one cannot be written.
+    pub fn write(&self, out: impl AsRef<Path>, about: &About) -> Result<Vec<PathBuf>> {
+        let out = out.as_ref();
+        // What can fail is made first, so that a failure leaves the folder as it was.
+        let summary = summary::markdown(self, about);
+        files::writable_dir(out)?;
+        let path = |name: &str| out.join(name);
+        write_csv(path("rankings.csv"), &RankingRow::of(&self.rankings))?;
+        write_csv(path("overlap.csv"), &self.pairs)?;
+        write_csv(path("ceiling.csv"), &self.ceiling)?;
+        write_csv(path("overlap_vs_step.csv"), &self.by_step)?;
+        write_csv(path("correlation.csv"), &self.correlation)?;
+        write_csv(path("influence.csv"), &self.influence)?;
+        self.scores.write(path("transfer.csv"))?;
+        let tables = ["rankings", "overlap", "ceiling", "overlap_vs_step", "correlation", "influence", "transfer"];
+        let mut written: Vec<PathBuf> = tables.iter().map(|name| path(&format!("{name}.csv"))).collect();
+        written.push(write_text(path("summary.md"), &summary)?);
+        #[cfg(feature = "plots")]
+        written.extend(pictures::save(self, out)?);
+        Ok(written)
+    }
+
+    /// The name of a file of one model's, without extension: the model is in it where there are several.
+    fn file_of(&self, name: &str, model: &str) -> String {
+        match self.models().len() {
+            1 => name.to_owned(),
+            _ => format!("{name}-{}", file_name(model)),
+        }
+    }
+
+    /// The overlap-vs-step table and the correlations, for a terminal.
+    pub fn text(&self, about: &About) -> String {
+        summary::text(self, about)
+    }
+}
+
+/// A task's or a model's name as part of a file's.
+fn file_name(name: &str) -> String {
+    name.replace([':', '/', '\\', ' '], "-")
+}
+
+/// Writes a text, whole or not at all, and returns its path.
+///
+/// # Errors
+/// [`Error::Io`] if it cannot be written.
+pub(crate) fn write_text(path: PathBuf, text: &str) -> Result<PathBuf> {
+    files::write_atomic(&path, |w| w.write_all(text.as_bytes()).map_err(Error::io(&path, "write")))?;
+    Ok(path)
+}
+
+fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
+    values.collect::<BTreeSet<T>>().into_iter().collect()
+}

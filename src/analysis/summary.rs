@@ -1,0 +1,171 @@
+//! An analysis as a person reads it: on a terminal and as Markdown.
+
+use super::{About, Analysis};
+use crate::correlation::CorrelationRow;
+use crate::overlap::{PairOverlap, StepOverlap, MEAN};
+use crate::report::{number, p_value, TextTable};
+use std::collections::BTreeSet;
+
+/// Level at which a pair counts as more than chance.
+pub(super) const ALPHA: f64 = 0.05;
+
+const CAVEAT: &str =
+    "Empty: too few points, or no variation. Points of one checkpoint, and checkpoints of one run, are not independent: read p-values and intervals \
+with influence.csv, which leaves out one checkpoint at a time.";
+
+pub(super) fn text(analysis: &Analysis, about: &About) -> String {
+    let mut parts = Vec::new();
+    for model in analysis.models() {
+        for k in &analysis.settings.k {
+            let table = overlap_table(analysis, model, *k, MEAN);
+            parts.push(format!("{}\n\n{}", heading(analysis, model, *k), table.text()));
+        }
+    }
+    parts.push(format!("{LEGEND}\n"));
+    let correlations = correlation_table(analysis);
+    if correlations.is_empty() {
+        parts.push("Overlap against transfer: no scores to correlate with.\n".into());
+    } else {
+        parts.push(format!("{}\n\n{}\n{CAVEAT}\n", correlation_heading(analysis), correlations.text()));
+    }
+    if !about.notes.is_empty() {
+        parts.push(about.notes.join("\n") + "\n");
+    }
+    parts.join("\n")
+}
+
+pub(super) fn markdown(analysis: &Analysis, about: &About) -> String {
+    let sites: Vec<String> = analysis.sites().iter().map(ToString::to_string).collect();
+    let mut text = format!("# Overlap against training step: {}\n\n", analysis.models().join(", "));
+    for (name, value) in settings(analysis, about) {
+        text += &format!("- {name}: {value}\n");
+    }
+    text.push('\n');
+    for model in analysis.models() {
+        for k in &analysis.settings.k {
+            let table = overlap_table(analysis, model, *k, MEAN);
+            text += &format!("## {}\n\n{}\n", heading(analysis, model, *k), table.markdown());
+            if sites.len() > 1 {
+                for site in &sites {
+                    let table = overlap_table(analysis, model, *k, site);
+                    text += &format!("### {site}\n\n{}\n", table.markdown());
+                }
+            }
+        }
+        if cfg!(feature = "plots") {
+            let [by_step, by_pair] = ["overlap_vs_step", "overlap_by_pair"].map(|name| analysis.file_of(name, model));
+            text += &format!(
+                "![Overlap against training step]({by_step}.svg)\n\n![Overlap by pair of languages]({by_pair}.svg)\n\n"
+            );
+        }
+    }
+    text += &format!("{LEGEND}\n\n");
+    text += &format!("## {}\n\n", correlation_heading(analysis));
+    let correlations = correlation_table(analysis);
+    if correlations.is_empty() {
+        text += "No scores to correlate with.\n";
+    } else {
+        text += &format!("{}\n{CAVEAT}\n", correlations.markdown());
+    }
+    for (heading, table) in &about.tables {
+        text += &format!("\n## {heading}\n\n{}", table.markdown());
+    }
+    if !about.notes.is_empty() {
+        text += "\n## Left out\n\n";
+        text.extend(about.notes.iter().map(|note| format!("- {note}\n")));
+    }
+    text
+}
+
+/// All settings as names and values: the analysis's own, then the rest.
+pub(super) fn settings(analysis: &Analysis, about: &About) -> Vec<(String, String)> {
+    let joined = |values: Vec<String>| values.join(", ");
+    let methods: BTreeSet<String> = analysis.rankings.iter().map(|ranked| ranked.cell.method.clone()).collect();
+    let own = [
+        ("languages", analysis.languages().join(", ")),
+        ("attributes", analysis.settings.attributes.join(", ")),
+        ("sites", joined(analysis.sites().iter().map(ToString::to_string).collect())),
+        ("method", joined(methods.into_iter().collect())),
+        ("seeds", joined(analysis.seeds().iter().map(ToString::to_string).collect())),
+        ("source language", analysis.settings.source.clone()),
+    ];
+    let mut settings: Vec<(String, String)> = own.map(|(name, value)| (name.to_owned(), value)).into();
+    settings.extend(about.settings.iter().cloned());
+    settings.push(("isogloss".into(), env!("CARGO_PKG_VERSION").into()));
+    settings
+}
+
+const LEGEND: &str =
+    "chance: k / neurons. excess: (overlap - chance) / (1 - chance). ceiling: the same cell under another seed. \
+significant: pairs of languages whose overlap is above chance (hypergeometric, Holm-adjusted p < 0.05), out of all \
+pairs, over attributes, sites and seeds.";
+
+fn heading(analysis: &Analysis, model: &str, k: usize) -> String {
+    let (languages, seeds) = (analysis.languages().len(), analysis.seeds().len());
+    let plural = if seeds == 1 { "seed" } else { "seeds" };
+    format!(
+        "Overlap of the {k} best neurons between {languages} languages, {model}, mean over pairs and {seeds} {plural}"
+    )
+}
+
+fn correlation_heading(analysis: &Analysis) -> String {
+    let k = analysis.settings.k.first().copied().unwrap_or_default();
+    format!("Overlap at k = {k} against transfer from `{}`", analysis.settings.source)
+}
+
+fn overlap_table(analysis: &Analysis, model: &str, k: usize, site: &str) -> TextTable {
+    let mut attributes: Vec<&str> = analysis.settings.attributes.iter().map(String::as_str).collect();
+    if attributes.len() > 1 {
+        attributes.push(MEAN);
+    }
+    let header =
+        std::iter::once("step").chain(attributes.iter().copied()).chain(["chance", "excess", "ceiling", "significant"]);
+    let mut table = TextTable::new(header);
+    let here = |row: &&StepOverlap| row.model == model && row.k == k && row.site == site;
+    let rows: Vec<&StepOverlap> = analysis.by_step.iter().filter(here).collect();
+    let here = |row: &&PairOverlap| row.model == model && row.k == k && (site == MEAN || row.site.to_string() == site);
+    let pairs: Vec<&PairOverlap> = analysis.pairs.iter().filter(here).collect();
+    let steps: BTreeSet<_> = rows.iter().map(|row| row.step).collect();
+    for step in steps {
+        let row = |attribute: &str| rows.iter().find(|row| row.step == step && row.attribute == attribute);
+        // With one attribute, its row is the mean.
+        let mean = row(MEAN);
+        let mut cells = vec![step.to_string()];
+        cells.extend(attributes.iter().map(|attribute| number(row(attribute).map(|row| row.overlap), 3)));
+        cells.push(number(mean.and_then(|row| row.expected), 3));
+        cells.push(number(mean.and_then(|row| row.excess), 3));
+        cells.push(number(mean.and_then(|row| row.ceiling), 3));
+        let p_values: Vec<f64> = pairs.iter().filter(|row| row.step == step).filter_map(|row| row.p_holm).collect();
+        let significant = p_values.iter().filter(|p| **p < ALPHA).count();
+        cells.push(if p_values.is_empty() { String::new() } else { format!("{significant} of {}", p_values.len()) });
+        table.row(cells);
+    }
+    table
+}
+
+fn correlation_table(analysis: &Analysis) -> TextTable {
+    let several = analysis.models().len() > 1;
+    let columns = ["task", "level", "overlap of", "n", "Pearson", "95 % interval", "p", "Spearman", "p"];
+    let mut table = TextTable::new(several.then_some("model").into_iter().chain(columns));
+    for row in analysis.correlation.iter().filter(|row| row.measure == "overlap") {
+        let CorrelationRow { model, task, level, attribute, n, .. } = row;
+        let CorrelationRow { pearson, pearson_p, spearman, spearman_p, ci_low, ci_high, .. } = row;
+        let interval = match (ci_low, ci_high) {
+            (Some(low), Some(high)) => format!("{} to {}", number(Some(*low), 2), number(Some(*high), 2)),
+            _ => String::new(),
+        };
+        let cells = [
+            task.clone(),
+            level.to_string(),
+            attribute.clone(),
+            n.to_string(),
+            number(*pearson, 3),
+            interval,
+            p_value(*pearson_p),
+            number(*spearman, 3),
+            p_value(*spearman_p),
+        ];
+        table.row(several.then(|| model.clone()).into_iter().chain(cells));
+    }
+    table
+}
