@@ -3,7 +3,7 @@ use crate::activations::Skipped;
 use crate::checkpoint::Step;
 use crate::correlation::{self, CorrelationRow, InfluenceRow, Point};
 use crate::overlap::{self, PairOverlap, SelfOverlap, StepOverlap};
-use crate::ranking::{Cell, CurvePoint, RankedCell};
+use crate::ranking::{Cell, Control, CurvePoint, RankedCell};
 use crate::report::{write_csv, Record};
 use crate::transfer::TransferScores;
 use crate::treebank::NoCell;
@@ -148,6 +148,8 @@ pub struct RankingRow {
     pub nmi_test: Option<f64>,
     /// Share of test words right.
     pub accuracy_test: Option<f64>,
+    /// Whether the labels were the real ones.
+    pub control: Control,
 }
 
 impl Record for RankingRow {
@@ -164,6 +166,7 @@ impl Record for RankingRow {
         "nmi_dev",
         "nmi_test",
         "accuracy_test",
+        "control",
     ];
 }
 
@@ -172,7 +175,7 @@ impl RankingRow {
     pub fn of(rankings: &[RankedCell]) -> Vec<RankingRow> {
         let rows = rankings.iter().flat_map(|RankedCell { cell, ranking }| {
             ranking.curve().iter().map(move |point| {
-                let Cell { model, step, site, attribute, language, method, seed } = cell.clone();
+                let Cell { model, step, site, attribute, language, method, seed, control } = cell.clone();
                 let CurvePoint { rank, neuron, nmi_dev, nmi_test, accuracy_test } = *point;
                 RankingRow {
                     model,
@@ -187,6 +190,7 @@ impl RankingRow {
                     nmi_dev,
                     nmi_test,
                     accuracy_test,
+                    control,
                 }
             })
         });

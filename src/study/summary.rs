@@ -2,7 +2,7 @@
 
 use super::{CellWords, Results};
 use crate::correlation::CorrelationRow;
-use crate::overlap::{PairOverlap, StepOverlap, MEAN};
+use crate::overlap::{Control, PairOverlap, StepOverlap, MEAN};
 use crate::report::{number, p_value, Record, TextTable};
 use std::collections::BTreeSet;
 
@@ -120,9 +120,14 @@ fn overlap_table(results: &Results, k: usize, site: &str) -> TextTable {
         cells.push(number(mean.and_then(|row| row.ceiling), 3));
         let here =
             |row: &&PairOverlap| row.step == step && row.k == k && (site == MEAN || row.site.to_string() == site);
-        let (significant, all) = results.pairs.iter().filter(here).fold((0, 0), |(significant, all), row| {
-            (significant + usize::from(row.p_holm.is_some_and(|p| p < ALPHA)), all + 1)
-        });
+        let (significant, all) = results
+            .pairs
+            .iter()
+            .filter(|row| row.control == Control::None)
+            .filter(here)
+            .fold((0, 0), |(significant, all), row| {
+                (significant + usize::from(row.p_holm.is_some_and(|p| p < ALPHA)), all + 1)
+            });
         cells.push(format!("{significant} of {all}"));
         table.row(cells);
     }
@@ -228,8 +233,11 @@ mod pictures {
         let labels: Vec<String> = results.study.treebanks.keys().cloned().collect();
         let panels = results.study.attributes.iter().map(|attribute| {
             let mut cells: BTreeMap<(usize, usize), (Vec<f64>, bool)> = BTreeMap::new();
-            let rows =
-                results.pairs.iter().filter(|row| Some(row.step) == last && row.k == k && row.attribute == *attribute);
+            let rows = results
+                .pairs
+                .iter()
+                .filter(|row| row.control == Control::None)
+                .filter(|row| Some(row.step) == last && row.k == k && row.attribute == *attribute);
             for row in rows {
                 let place = |language: &str| labels.iter().position(|label| label == language);
                 if let Some((a, b)) = place(&row.language_a).zip(place(&row.language_b)) {
