@@ -84,8 +84,8 @@ fn what_cannot_be_compared_is_refused() {
         let mut long = cells();
         long[1].ranking = ranking(100, &[1, 2, 30, 40, 50]);
         let refused = message(&long, &[2]);
-        assert!(refused.contains("POS in es (m, step 10, residual.3, seed 0) has its first 5 neurons"), "{refused}");
-        assert!(refused.contains("its first 4: rank as many in both"), "{refused}");
+        assert!(refused.contains("POS in de (m, step 10, residual.3, seed 0) has its first 4 neurons"), "{refused}");
+        assert!(refused.contains("POS in es (m, step 10, residual.3, seed 0) its first 5: rank as many"), "{refused}");
         let beyond = message(&cells(), &[2, 101]);
         assert!(beyond.contains("k should be from 1 to 100, the neurons there are for") && beyond.ends_with("101"));
         assert!(message(&cells(), &[5]).contains("at most the 4 neurons ranked"));
@@ -387,4 +387,17 @@ fn corrections_equal_statsmodels() {
             assert!((found.unwrap() - expected).abs() < 1e-14, "{found:?} {expected}");
         }
     }
+}
+
+#[test]
+fn rankings_of_before_there_were_controls_read_as_none() {
+    let old = r#"{"model":"m","step":"10","site":"residual.3","attribute":"POS","language":"fr","method":"poisson","seed":0}"#;
+    let read: Cell = serde_json::from_str(old).unwrap();
+    assert_eq!(read, cells()[0].cell);
+    let written = serde_json::to_string(&shuffled(cells()[0].clone()).cell).unwrap();
+    assert!(written.ends_with(r#""control":"shuffled"}"#), "{written}");
+    assert_eq!(serde_json::to_string(&Control::CrossAttribute).unwrap(), r#""cross-attribute""#);
+    let twice = cells()[0].ranking.curve()[..1].repeat(2);
+    let ranks = [1, 2].into_iter().zip(&twice).map(|(rank, point)| CurvePoint { rank, ..*point }).collect();
+    assert_eq!(Ranking::of_unknown_width(ranks).unwrap_err().to_string(), "neuron 1 is ranked twice");
 }
