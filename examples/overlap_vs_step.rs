@@ -15,6 +15,7 @@ use common::{fixture, report, start_log, Bar};
 use isogloss::activations::{Pooling, Tokenisation};
 use isogloss::bloom::Config;
 use isogloss::checkpoint::Series;
+use isogloss::overlap::Control;
 use isogloss::ranking::Method;
 use isogloss::study::{Dtype, Study};
 use isogloss::treebank::{Scheme, Source, SplitMethod};
@@ -56,6 +57,9 @@ struct Options {
     /// Seeds of splits and probes; two or more give a noise ceiling
     #[arg(long = "seed", value_name = "N[,N...]", value_delimiter = ',')]
     seeds: Vec<u64>,
+    /// What stands beside every overlap: `shuffled` (labels), `cross-attribute`, or `none`; by default both
+    #[arg(long = "control", value_name = "C,C", value_delimiter = ',')]
+    controls: Vec<Control>,
     /// The language that transfer starts from; `en` if there is one, else the first treebank's
     #[arg(long, value_name = "LANG")]
     source: Option<String>,
@@ -115,6 +119,11 @@ impl Options {
         }
         if !self.seeds.is_empty() {
             study.seeds = self.seeds;
+        }
+        match self.controls.as_slice() {
+            [] => {}
+            [Control::None] => study.controls.clear(),
+            controls => study.controls = controls.to_vec(),
         }
         study.transfer = self.transfer.or(study.transfer);
         study.scheme = self.scheme.unwrap_or(study.scheme);

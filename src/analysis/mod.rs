@@ -16,12 +16,12 @@
 //!     });
 //!     let cell = Cell {
 //!         model: "bloom".into(), step: "1000".parse()?, site: "residual.3".parse()?, attribute: "Number".into(),
-//!         language: language.into(), method: "poisson".into(), seed: 0,
+//!         language: language.into(), method: "poisson".into(), seed: 0, control: Default::default(),
 //!     };
 //!     Ok(RankedCell { cell, ranking: Ranking::new(10, curve.collect())? })
 //! };
 //! let rankings = vec![ranked("es", [1, 2, 3])?, ranked("pt", [3, 2, 9])?];
-//! let settings = Settings { k: vec![3], source: "es".into(), attributes: vec!["Number".into()] };
+//! let settings = Settings { k: vec![3], source: "es".into(), attributes: vec!["Number".into()], cross_attribute: true };
 //! let analysis = Analysis::new(rankings, TransferScores::default(), settings)?;
 //! assert_eq!(analysis.pairs[0].shared, 2);
 //! println!("{}", analysis.text(&About::default()));
@@ -36,7 +36,9 @@ mod summary;
 pub use rankings::RankingRow;
 
 use crate::correlation::{self, CorrelationRow, InfluenceRow, Point};
-use crate::overlap::{self, PairOverlap, SelfOverlap, StepOverlap};
+use crate::overlap::{
+    self, Control, OverlapByK, OverlapMeasures, PairOverlap, SelfOverlap, Sharing, StepOverlap, DRAWS, RBO_P,
+};
 use crate::ranking::RankedCell;
 use crate::report::{write_csv, TextTable};
 use crate::transfer::TransferScores;
@@ -53,6 +55,9 @@ pub struct Settings {
     pub source: String,
     /// The attributes, in the order of columns.
     pub attributes: Vec<String>,
+    /// Whether the overlap of one attribute with another stands beside as a control; their rows grow with the square of the
+    /// attributes.
+    pub cross_attribute: bool,
 }
 
 /// What a reader must know besides the tables.
@@ -75,6 +80,14 @@ pub struct Analysis {
     pub rankings: Vec<RankedCell>,
     /// Overlap of every pair of languages.
     pub pairs: Vec<PairOverlap>,
+    /// The controls beside it: of shuffled labels, where there are such rankings, and of one attribute with another.
+    pub controls: Vec<PairOverlap>,
+    /// Other measures of the same pairs.
+    pub measures: Vec<OverlapMeasures>,
+    /// Overlap of the best one, two, ... neurons, mean over pairs.
+    pub by_k: Vec<OverlapByK>,
+    /// Neurons that so many languages share.
+    pub sharing: Vec<Sharing>,
     /// Overlap of every cell with itself under other seeds: the noise ceiling.
     pub ceiling: Vec<SelfOverlap>,
     /// The overlap-vs-step table.
@@ -96,13 +109,35 @@ impl Analysis {
     /// As [`overlap::pairs`].
     pub fn new(mut rankings: Vec<RankedCell>, scores: TransferScores, settings: Settings) -> Result<Self> {
         rankings.sort_by(|a, b| a.cell.cmp(&b.cell));
-        let pairs = overlap::pairs(&rankings, &settings.k)?;
-        let ceiling = overlap::ceiling(&rankings, &settings.k)?;
-        let by_step = overlap::by_step(&pairs, &ceiling);
-        let k = settings.k.first().copied().unwrap_or_default();
+        let ks = &settings.k;
+        let mut all = overlap::pairs(&rankings, ks)?;
+        if settings.cross_attribute {
+            all.extend(overlap::cross_attribute(&rankings, ks)?);
+        }
+        let ceiling = overlap::ceiling(&rankings, ks)?;
+        let by_step = overlap::by_step(&all, &ceiling);
+        let (pairs, controls): (Vec<_>, Vec<_>) = all.into_iter().partition(|row| row.control == Control::None);
+        let measures = overlap::measures(&rankings, ks, &ceiling, RBO_P)?;
+        let by_k = overlap::by_k(&rankings, ks.iter().copied().max().unwrap_or_default())?;
+        let sharing = overlap::sharing(&rankings, ks, DRAWS, 0)?;
+        let k = ks.first().copied().unwrap_or_default();
         let (correlation, influence) = correlation::correlate(&by_step, &pairs, &scores, &settings.source, k);
         let points = correlation::points(&by_step, &pairs, &scores, &settings.source, k);
-        Ok(Analysis { settings, rankings, pairs, ceiling, by_step, scores, correlation, influence, points })
+        Ok(Analysis {
+            settings,
+            rankings,
+            pairs,
+            controls,
+            measures,
+            by_k,
+            sharing,
+            ceiling,
+            by_step,
+            scores,
+            correlation,
+            influence,
+            points,
+        })
     }
 
     /// The names of the models, sorted.
@@ -136,13 +171,28 @@ impl Analysis {
         files::writable_dir(out)?;
         let path = |name: &str| out.join(name);
         write_csv(path("rankings.csv"), &RankingRow::of(&self.rankings))?;
-        write_csv(path("overlap.csv"), &self.pairs)?;
+        let all: Vec<&PairOverlap> = self.pairs.iter().chain(&self.controls).collect();
+        write_csv(path("overlap.csv"), &all)?;
+        write_csv(path("overlap_measures.csv"), &self.measures)?;
+        write_csv(path("overlap_by_k.csv"), &self.by_k)?;
+        write_csv(path("sharing.csv"), &self.sharing)?;
         write_csv(path("ceiling.csv"), &self.ceiling)?;
         write_csv(path("overlap_vs_step.csv"), &self.by_step)?;
         write_csv(path("correlation.csv"), &self.correlation)?;
         write_csv(path("influence.csv"), &self.influence)?;
         self.scores.write(path("transfer.csv"))?;
-        let tables = ["rankings", "overlap", "ceiling", "overlap_vs_step", "correlation", "influence", "transfer"];
+        let tables = [
+            "rankings",
+            "overlap",
+            "overlap_measures",
+            "overlap_by_k",
+            "sharing",
+            "ceiling",
+            "overlap_vs_step",
+            "correlation",
+            "influence",
+            "transfer",
+        ];
         let mut written: Vec<PathBuf> = tables.iter().map(|name| path(&format!("{name}.csv"))).collect();
         written.push(write_text(path("summary.md"), &summary)?);
         #[cfg(feature = "plots")]

@@ -33,6 +33,10 @@ pub trait Record: serde::Serialize {
     const COLUMNS: &'static [&'static str];
 }
 
+impl<R: Record> Record for &R {
+    const COLUMNS: &'static [&'static str] = R::COLUMNS;
+}
+
 /// Writes rows as CSV; the header is there for an empty table too.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 use super::{CellWords, Study};
 use crate::activations::Skipped;
 use crate::analysis::{write_text, About, Analysis, Settings};
+use crate::overlap::Control;
 use crate::ranking::RankedCell;
 use crate::report::{write_csv, Record, TextTable};
 use crate::transfer::TransferScores;
@@ -109,8 +110,12 @@ impl Results {
     /// # Errors
     /// As [`Analysis::new`].
     pub fn new(study: &Study, rankings: Vec<RankedCell>, scores: TransferScores, notes: Notes) -> Result<Self> {
-        let settings =
-            Settings { k: study.k.clone(), source: study.source.clone(), attributes: study.attributes.clone() };
+        let settings = Settings {
+            k: study.k.clone(),
+            source: study.source.clone(),
+            attributes: study.attributes.clone(),
+            cross_attribute: study.controls.contains(&Control::CrossAttribute),
+        };
         Ok(Results { study: study.clone(), analysis: Analysis::new(rankings, scores, settings)?, notes })
     }
 

@@ -2,6 +2,7 @@ use super::{rank_language, CellSettings, Notes, Progress, Results, Study};
 use crate::activations::{extract, ExtractionSettings, Tokenizer};
 use crate::bloom::{device, Bloom, Config, Extent};
 use crate::checkpoint::{Checkpoint, Series};
+use crate::overlap::Control;
 use crate::transfer::TransferScores;
 use crate::treebank::{Treebank, Word};
 use crate::{Error, Result};
@@ -29,6 +30,7 @@ impl Study {
             k: self.k.iter().copied().max().unwrap_or(0),
             split: self.split,
             method: self.method.clone(),
+            shuffled: self.controls.contains(&Control::Shuffled),
         };
         let cells = self.attributes.len() * self.sites.len() * self.seeds.len();
         progress.start(series.checkpoints().len() * treebanks.len() * cells);

@@ -1,4 +1,5 @@
 use crate::activations::{Pooling, Tokenisation};
+use crate::overlap::Control;
 use crate::ranking::Method;
 use crate::treebank::{Scheme, Source, SplitSettings};
 use crate::{Error, Result, Site};
@@ -98,6 +99,10 @@ pub struct Study {
     /// Seeds of splits and probes; two or more give a noise ceiling.
     #[serde(default = "default_seeds")]
     pub seeds: Vec<u64>,
+    /// What stands beside every overlap: rankings of shuffled labels, which take as long to make as the real ones, and the
+    /// overlap of one attribute with another. Both by default.
+    #[serde(default = "default_controls")]
+    pub controls: Vec<Control>,
     /// A table of transfer scores; without one, zero-shot transfer of the source's probes is measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transfer: Option<PathBuf>,
@@ -133,6 +138,10 @@ fn default_k() -> Vec<usize> {
 
 fn default_seeds() -> Vec<u64> {
     vec![0, 1]
+}
+
+fn default_controls() -> Vec<Control> {
+    vec![Control::Shuffled, Control::CrossAttribute]
 }
 
 fn default_device() -> String {
@@ -198,6 +207,16 @@ impl Study {
         no_repeats("site", &self.sites)?;
         no_repeats("k", &self.k)?;
         no_repeats("seed", &self.seeds)?;
+        if self.controls.contains(&Control::None) {
+            return Err(Error::unknown(
+                "control",
+                Control::None,
+                "shuffled or cross-attribute; for no control, an empty list",
+            ));
+        }
+        if !self.controls.is_empty() {
+            no_repeats("control", &self.controls)?;
+        }
         if self.k.contains(&0) {
             return Err(Error::parameter("k", "at least 1", 0));
         }
