@@ -45,20 +45,29 @@ pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// Benjamini and Yekutieli's correction (2001): as [`benjamini_hochberg`], under any dependence of the tests, for
-/// `1 + 1/2 + ... + 1/m` times its price.
+/// Benjamini and Yekutieli's step-up correction (2001): adjusted p-values in the order of the input, which control the
+/// false discovery rate under any dependence.
+///
+/// [`benjamini_hochberg`] with every value times `1 + 1/2 + ... + 1/m`, at most 1. NaN as in [`holm`].
 ///
 /// # Examples
 /// ```
 /// use isogloss::stats::benjamini_yekutieli;
-/// assert_eq!(benjamini_yekutieli(&[0.25, 0.01]), [0.375, 0.03]);
+/// let adjusted = benjamini_yekutieli(&[0.25, 0.01, 0.5]);
+/// assert!((adjusted[1] - 0.03 * (1.0 + 1.0 / 2.0 + 1.0 / 3.0)).abs() < 1e-15);
 /// ```
 pub fn benjamini_yekutieli(p_values: &[f64]) -> Vec<f64> {
-    let m = p_values.iter().filter(|p| !p.is_nan()).count();
-    let harmonic: f64 = (1..=m).map(|i| 1.0 / i as f64).sum();
-    // NaN fails the comparison and stays.
-    let times = |p: f64| if p * harmonic > 1.0 { 1.0 } else { p * harmonic };
-    benjamini_hochberg(p_values).into_iter().map(times).collect()
+    let order = ascending(p_values);
+    let m = order.len() as f64;
+    // The smallest terms first, for the last digit.
+    let harmonic: f64 = (1..=order.len()).rev().map(|j| 1.0 / j as f64).sum();
+    let mut adjusted = p_values.to_vec();
+    let mut smallest = 1.0f64;
+    for (place, (index, p)) in order.into_iter().enumerate().rev() {
+        smallest = smallest.min(harmonic * m / (place + 1) as f64 * p);
+        set(&mut adjusted, index, smallest);
+    }
+    adjusted
 }
 
 /// Indices and values of what is a number, smallest first; ties in the order of the input.
@@ -104,6 +113,27 @@ mod tests {
         }
     }
 
+    // print(false_discovery_control(p, method="by").tolist())
+    // from statsmodels.stats.multitest import multipletests; print(multipletests(p, method="fdr_by")[1].tolist())
+    #[test]
+    fn benjamini_yekutieli_equals_scipy_and_statsmodels() {
+        let expected = [
+            0.09763227513227513,
+            0.19526455026455025,
+            0.19526455026455025,
+            0.07322420634920634,
+            0.19526455026455025,
+            1.0,
+            1.0,
+            0.7322420634920634,
+            2.928968253968254e-29,
+            0.20502777777777778,
+        ];
+        for (adjusted, expected) in benjamini_yekutieli(&P).into_iter().zip(expected) {
+            assert_relative_eq!(adjusted, expected, max_relative = 1e-12);
+        }
+    }
+
     // i = np.argsort(p, kind="stable")
     // h = np.empty(10); h[i] = np.minimum(1, np.maximum.accumulate(np.array(p)[i] * np.arange(10, 0, -1))); print(h.tolist())
     #[test]
@@ -127,16 +157,18 @@ mod tests {
         #[test]
         fn corrections_keep_the_order_and_never_lower(p in prop::collection::vec(0.0..=1.0f64, 0..60)) {
             let m = p.len() as f64;
-            for adjusted in [holm(&p), benjamini_hochberg(&p)] {
+            for adjusted in [holm(&p), benjamini_hochberg(&p), benjamini_yekutieli(&p)] {
                 for (i, &a) in adjusted.iter().enumerate() {
-                    prop_assert!(a >= p[i] && a <= 1.0 && a <= m * p[i]);
+                    prop_assert!(a >= p[i] && a <= 1.0 && a <= m * p[i] * (1.0 + m.ln()).max(1.0));
                     for (j, &b) in adjusted.iter().enumerate() {
                         prop_assert!(p[i] > p[j] || a <= b);
                     }
                 }
             }
             // The family-wise rate is the harder one to hold.
-            prop_assert!(holm(&p).iter().zip(benjamini_hochberg(&p)).all(|(&h, b)| h >= b * (1.0 - 1e-14)));
+            let hochberg = benjamini_hochberg(&p);
+            prop_assert!(holm(&p).iter().zip(&hochberg).all(|(&h, b)| h >= b * (1.0 - 1e-14)));
+            prop_assert!(benjamini_yekutieli(&p).iter().zip(&hochberg).all(|(&y, b)| y >= b * (1.0 - 1e-14)));
         }
     }
 }

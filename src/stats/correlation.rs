@@ -2,7 +2,6 @@
 
 use super::special::correlation_p_value;
 use super::{mean, ranks, Undefined};
-use statrs::function::erf::erf_inv;
 use statrs::function::factorial::ln_factorial;
 
 /// A correlation coefficient and its test.
@@ -12,12 +11,14 @@ pub struct Correlation {
     pub n: usize,
     /// The coefficient, from -1 to 1.
     pub coefficient: f64,
-    /// The two-sided p-value against no correlation by Student's t with `n - 2` degrees of freedom; 0 where the
-    /// coefficient is 1 or -1. It takes the points for independent.
+    /// The two-sided p-value against no correlation, by the test that the function names. It takes the points for
+    /// independent.
     pub p_value: f64,
 }
 
 /// Pearson's product-moment correlation of paired values.
+///
+/// The p-value is that of Student's t with `n - 2` degrees of freedom; 0 where the coefficient is 1 or -1.
 ///
 /// # Errors
 /// [`Undefined`] for inputs of different lengths, fewer than 3 points, values that are not finite, and inputs that do
@@ -32,15 +33,30 @@ pub struct Correlation {
 /// # Ok::<(), Undefined>(())
 /// ```
 pub fn pearson(x: &[f64], y: &[f64]) -> Result<Correlation, Undefined> {
+    let (n, coefficient) = (x.len(), pearson_coefficient(x, y)?);
+    Ok(Correlation { n, coefficient, p_value: correlation_p_value(coefficient, n as f64 - 2.0) })
+}
+
+/// The coefficient of [`pearson`] alone.
+pub(super) fn pearson_coefficient(x: &[f64], y: &[f64]) -> Result<f64, Undefined> {
     check(x, y)?;
-    let (x, y) = (unit_deviations(x)?, unit_deviations(y)?);
-    let n = x.len();
-    let mut coefficient: f64 = x.iter().zip(&y).map(|(x, y)| x * y).sum();
+    Ok(product(&unit_deviations(x)?, &unit_deviations(y)?))
+}
+
+/// The coefficient of [`spearman`] alone.
+pub(super) fn spearman_coefficient(x: &[f64], y: &[f64]) -> Result<f64, Undefined> {
+    check(x, y)?;
+    pearson_coefficient(&ranks(x), &ranks(y))
+}
+
+/// The product of two vectors of length 1, which is their correlation.
+pub(super) fn product(x: &[f64], y: &[f64]) -> f64 {
+    let coefficient: f64 = x.iter().zip(y).map(|(x, y)| x * y).sum();
     // What rounding leaves of an exact line is a line.
     if 1.0 - coefficient.abs() < 4.0 * f64::EPSILON {
-        coefficient = coefficient.signum();
+        return coefficient.signum();
     }
-    Ok(Correlation { n, coefficient, p_value: correlation_p_value(coefficient, n as f64 - 2.0) })
+    coefficient
 }
 
 /// Spearman's rank correlation of paired values: Pearson's of the mid-ranks, with the same t test (SciPy's default).
@@ -78,36 +94,8 @@ fn full_agreement(ranks: &[f64]) -> f64 {
     (2.0 * (orders - ln_factorial(ranks.len() as u64)).exp()).min(1.0)
 }
 
-/// The interval of a Pearson correlation `r` of `n` points at a confidence `level` by Fisher's z:
-/// `tanh(artanh(r) -+ z / sqrt(n - 3))`, `z` the normal quantile of `(1 + level) / 2`.
-///
-/// # Errors
-/// [`Undefined`] for fewer than 4 points, `r` outside -1 to 1 and a level not strictly between 0 and 1.
-///
-/// # Examples
-/// ```
-/// use isogloss::stats::fisher_interval;
-/// let (low, high) = fisher_interval(0.8076, 6, 0.95)?;
-/// assert!((low + 0.01149586).abs() < 1e-8 && (high - 0.97809880).abs() < 1e-8);
-/// # Ok::<(), isogloss::stats::Undefined>(())
-/// ```
-pub fn fisher_interval(r: f64, n: usize, level: f64) -> Result<(f64, f64), Undefined> {
-    if !(-1.0..=1.0).contains(&r) {
-        return Err(Undefined::Parameter { name: "r", expected: "from -1 to 1", value: r });
-    }
-    if level.is_nan() || level <= 0.0 || level >= 1.0 {
-        return Err(Undefined::Parameter { name: "level", expected: "between 0 and 1, both excluded", value: level });
-    }
-    if n < 4 {
-        return Err(Undefined::TooFewPoints { n, needed: 4 });
-    }
-    // The normal quantile of (1 + level) / 2 is sqrt(2) erf_inv(level).
-    let half_width = std::f64::consts::SQRT_2 * erf_inv(level) / ((n - 3) as f64).sqrt();
-    let centre = r.atanh();
-    Ok(((centre - half_width).tanh(), (centre + half_width).tanh()))
-}
-
-fn check(x: &[f64], y: &[f64]) -> Result<(), Undefined> {
+/// Refuses pairs that no coefficient exists of.
+pub(super) fn check(x: &[f64], y: &[f64]) -> Result<(), Undefined> {
     if x.len() != y.len() {
         return Err(Undefined::LengthsDiffer { x: x.len(), y: y.len() });
     }
@@ -125,7 +113,7 @@ fn check(x: &[f64], y: &[f64]) -> Result<(), Undefined> {
 }
 
 /// Deviations from the mean, scaled to length 1.
-fn unit_deviations(values: &[f64]) -> Result<Vec<f64>, Undefined> {
+pub(super) fn unit_deviations(values: &[f64]) -> Result<Vec<f64>, Undefined> {
     // Scaled first, so that squares neither overflow nor vanish.
     let scale = values.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
     let values: Vec<f64> = values.iter().map(|value| value / scale).collect();
@@ -140,6 +128,7 @@ fn unit_deviations(values: &[f64]) -> Result<Vec<f64>, Undefined> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fisher_interval;
     use super::*;
     use approx::{assert_abs_diff_eq, assert_relative_eq};
     use proptest::prelude::*;

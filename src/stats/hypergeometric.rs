@@ -1,6 +1,14 @@
 //! The hypergeometric distribution.
 
+use super::permutation::check_draws;
 use super::special::ln_binomial_pmf;
+use super::{PermutationTest, Undefined};
+use crate::seed;
+use rand::Rng;
+use rayon::prelude::*;
+
+/// Subsets drawn from one random stream, so that the draws do not depend on threads.
+const DRAWS_PER_STREAM: usize = 1024;
 
 /// The probability that `drawn` of a `population`, taken without replacement, hold exactly `x` of its `marked` members.
 ///
@@ -63,6 +71,102 @@ pub fn hypergeometric_sf(t: usize, population: usize, marked: usize, drawn: usiz
     }
 }
 
+/// The two-sided p-value of `t` marked members among `drawn`: the probability of all counts that are no likelier, as in
+/// Fisher's exact test.
+///
+/// Counts whose probabilities agree to 1e-7 are equally likely (Fisher's test in R and SciPy). Arguments as [`hypergeometric_sf`]; 0 for a count
+/// that cannot be.
+///
+/// # Examples
+/// ```
+/// use isogloss::stats::hypergeometric_two_sided;
+/// // None or both of two marked among two drawn of four: 1 in 6 each.
+/// assert!((hypergeometric_two_sided(2, 4, 2, 2) - 1.0 / 3.0).abs() < 1e-15);
+/// ```
+pub fn hypergeometric_two_sided(t: usize, population: usize, marked: usize, drawn: usize) -> f64 {
+    let (marked, drawn) = (marked.min(population), drawn.min(population));
+    let (lowest, highest) = support(population, marked, drawn);
+    if t < lowest || t > highest {
+        return 0.0;
+    }
+    let pmf = |x: usize| hypergeometric_pmf(x, population, marked, drawn);
+    let at_least = |x: usize| hypergeometric_sf(x, population, marked, drawn);
+    // At most x marked is at least `drawn - x` unmarked.
+    let at_most = |x: usize| hypergeometric_sf(drawn - x, population, population - marked, drawn);
+    let limit = pmf(t) * (1.0 + 1e-7);
+    // The mode, by which the probabilities rise and then fall.
+    let mode = ((marked as u128 + 1) * (drawn as u128 + 1) / (population as u128 + 2)) as usize;
+    let mode = mode.clamp(lowest, highest);
+    if pmf(mode) <= limit {
+        return 1.0;
+    }
+    if t > mode {
+        // The first count below the mode that is too likely; all before it are not.
+        let first = partition(lowest, mode, |x| pmf(x) <= limit);
+        return (at_least(t) + if first > lowest { at_most(first - 1) } else { 0.0 }).min(1.0);
+    }
+    let first = partition(mode, highest + 1, |x| pmf(x) > limit);
+    (at_most(t) + if first <= highest { at_least(first) } else { 0.0 }).min(1.0)
+}
+
+/// The first of `from..to` of which `before` does not hold, `to` if it holds of all; it holds up to some place.
+fn partition(mut from: usize, mut to: usize, before: impl Fn(usize) -> bool) -> usize {
+    while from < to {
+        let middle = from + (to - from) / 2;
+        if before(middle) {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    from
+}
+
+/// [`hypergeometric_sf`] by `draws` random subsets: `(1 + b) / (1 + draws)`, where `b` of them hold at least `t` marked members.
+///
+/// The permutation test of Stanczak et al. 2022 (arXiv 2205.02023), seeded. It costs `draws` times `drawn` random numbers and
+/// says less than the closed form; it is there to check one against the other.
+///
+/// # Errors
+/// [`Undefined::Parameter`] for no draws.
+///
+/// # Examples
+/// ```
+/// use isogloss::stats::{hypergeometric_permutation, hypergeometric_sf};
+/// let test = hypergeometric_permutation(5, 1024, 50, 50, 10_000, 7)?;
+/// assert!((test.p_value - hypergeometric_sf(5, 1024, 50, 50)).abs() < 0.01);
+/// # Ok::<(), isogloss::stats::Undefined>(())
+/// ```
+pub fn hypergeometric_permutation(
+    t: usize,
+    population: usize,
+    marked: usize,
+    drawn: usize,
+    draws: usize,
+    seed: u64,
+) -> Result<PermutationTest, Undefined> {
+    check_draws(draws)?;
+    let (marked, drawn) = (marked.min(population), drawn.min(population));
+    let part = |stream: usize| {
+        let mut rng = seed::stream(seed, &["hypergeometric", &stream.to_string()]);
+        let subsets = 0..DRAWS_PER_STREAM.min(draws - stream * DRAWS_PER_STREAM);
+        subsets.filter(|_| draw_marked(population as u64, marked as u64, drawn as u64, &mut rng) >= t as u64).count()
+    };
+    let as_many: usize = (0..draws.div_ceil(DRAWS_PER_STREAM)).into_par_iter().map(part).sum();
+    let p_value = (1 + as_many) as f64 / (1.0 + draws as f64);
+    Ok(PermutationTest { statistic: t as f64, p_value, units: population, permutations: draws, exact: false })
+}
+
+/// How many of a random subset are marked: members are drawn one by one, without replacement.
+fn draw_marked(population: u64, marked: u64, drawn: u64, rng: &mut impl Rng) -> u64 {
+    let mut left = marked;
+    for already in 0..drawn {
+        // As u64 the draws are the same on every machine.
+        left -= u64::from(rng.gen_range(0..population - already) < left);
+    }
+    marked - left
+}
+
 /// The least and the greatest number of marked members that a draw can hold.
 fn support(population: usize, marked: usize, drawn: usize) -> (usize, usize) {
     (drawn.saturating_sub(population - marked), marked.min(drawn))
@@ -119,6 +223,44 @@ mod tests {
         }
     }
 
+    // from scipy.stats import fisher_exact
+    // print(fisher_exact([[t, K - t], [n - t, N - K - n + t]]).pvalue)
+    #[test]
+    fn two_sided_p_values_equal_scipy() {
+        for (t, population, marked, drawn, expected) in [
+            (9, 1024, 50, 50, 0.00041149595269951954),
+            (0, 1024, 50, 50, 0.1677150519916999),
+            (2, 1024, 50, 50, 1.0),
+            (3, 20, 8, 7, 1.0),
+            (5, 192, 20, 20, 0.04056601163369547),
+            (40, 100, 60, 50, 8.30865870623915e-05),
+            (30, 100, 60, 50, 1.0),
+            (25, 100, 60, 50, 0.06557768285416926),
+            (20, 1000000, 1000, 1000, 1.1237077393322467e-19),
+            (0, 10, 5, 5, 0.007936507936507938),
+            (300, 5000, 500, 400, 8.363551167845449e-253),
+        ] {
+            assert_relative_eq!(hypergeometric_two_sided(t, population, marked, drawn), expected, max_relative = 1e-10);
+        }
+        assert_eq!(hypergeometric_two_sided(6, 10, 5, 8), 0.0);
+        assert_eq!(hypergeometric_two_sided(0, 0, 0, 0), 1.0);
+    }
+
+    #[test]
+    fn random_subsets_approach_the_closed_form() {
+        for (t, population, marked, drawn) in
+            [(5, 1024, 50, 50), (3, 20, 8, 7), (9, 30, 25, 10), (2, 100_000, 300, 300)]
+        {
+            let exact = hypergeometric_sf(t, population, marked, drawn);
+            let test = hypergeometric_permutation(t, population, marked, drawn, 20_000, 1).unwrap();
+            assert!((test.p_value - exact).abs() < 4.0 * (exact * (1.0 - exact) / 20_000.0).sqrt(), "{exact} {test:?}");
+            assert_eq!(hypergeometric_permutation(t, population, marked, drawn, 20_000, 1), Ok(test));
+        }
+        assert_eq!(hypergeometric_permutation(50, 1024, 50, 50, 99, 1).unwrap().p_value, 0.01);
+        assert_eq!(hypergeometric_permutation(3, 5, 9, 3, 99, 1).unwrap().p_value, 1.0);
+        assert!(hypergeometric_permutation(3, 5, 9, 3, 0, 1).is_err());
+    }
+
     #[test]
     fn degenerate_draws() {
         assert_eq!(hypergeometric_sf(0, 0, 0, 0), 1.0);
@@ -150,6 +292,10 @@ mod tests {
             let swapped = hypergeometric_sf(t, population, drawn, marked);
             prop_assert!(close(swapped, sf, 1e-11), "{} {}", sf, swapped);
             prop_assert!(hypergeometric_sf(t + 1, population, marked, drawn) <= sf);
+            let limit = pmf(t) * (1.0 + 1e-7);
+            let as_unlikely: f64 = (0..=highest).map(pmf).filter(|&p| p <= limit && pmf(t) > 0.0).sum();
+            let two_sided = hypergeometric_two_sided(t, population, marked, drawn);
+            prop_assert!(close(two_sided, as_unlikely, 1e-9), "{} {}", two_sided, as_unlikely);
         }
     }
 }

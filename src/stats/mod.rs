@@ -20,15 +20,42 @@
 //! ```
 
 mod adjust;
+mod bootstrap;
+mod coefficient;
 mod correlation;
 mod describe;
 mod hypergeometric;
+mod influence;
+mod interval;
+mod kendall;
+mod linear;
+mod mantel;
+mod mixed;
+mod partial;
+mod permutation;
 mod special;
+mod units;
+
+#[cfg(test)]
+mod calibration;
 
 pub use adjust::{benjamini_hochberg, benjamini_yekutieli, holm};
-pub use correlation::{fisher_interval, pearson, spearman, Correlation};
+pub use bootstrap::{
+    acceleration, bca_interval, bootstrap, bootstrap_correlation, percentile_interval, Bootstrap, Bootstrapped,
+    Resample,
+};
+pub use coefficient::Coefficient;
+pub use correlation::{pearson, spearman, Correlation};
 pub use describe::{mean, ranks};
-pub use hypergeometric::{hypergeometric_pmf, hypergeometric_sf};
+pub use hypergeometric::{hypergeometric_permutation, hypergeometric_pmf, hypergeometric_sf, hypergeometric_two_sided};
+pub use influence::{leave_one_out, Influence};
+pub use interval::{fisher_interval, kendall_interval, spearman_interval};
+pub use kendall::{kendall, kendall_with, KendallMethod};
+pub use mantel::{mantel, partial_mantel};
+pub use mixed::{mixed_effects, MixedEffects};
+pub use partial::{partial_pearson, partial_spearman, PartialCorrelation};
+pub use permutation::{permutation_test, permutation_test_by, Alternative, PermutationTest, Permutations};
+pub use units::{differences, labels, Differences};
 
 /// Why a statistic does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
@@ -56,6 +83,53 @@ pub enum Undefined {
         /// The length of the second.
         y: usize,
     },
+    /// Fewer units (checkpoints, languages, objects) than the statistic needs.
+    #[error("too few units: at least {needed} are needed, but there are {n}")]
+    TooFewUnits {
+        /// The units given.
+        n: usize,
+        /// The units needed.
+        needed: usize,
+    },
+    /// Points that are no full crossing of units and levels.
+    #[error("unbalanced points: each unit should have exactly one point at each level")]
+    Unbalanced,
+    /// Values that tie, where an exact distribution is known without ties alone.
+    #[error("values tie, and the exact distribution is known without ties alone")]
+    Ties,
+    /// An input of which the covariates, or the line, leave nothing.
+    #[error("an input is explained in full, so that nothing is left to test")]
+    Explained,
+    /// A grouping that says nothing: all points are in one group, or each has its own.
+    #[error("a grouping has {groups} groups of {n} points: its variance cannot be told from another's")]
+    Confounded {
+        /// The groups.
+        groups: usize,
+        /// The points.
+        n: usize,
+    },
+    /// Too many resamples without a statistic.
+    #[error("{degenerate} of {replicates} resamples are degenerate: too many for an interval")]
+    Degenerate {
+        /// Resamples without a statistic.
+        degenerate: usize,
+        /// All resamples.
+        replicates: usize,
+    },
+    /// An interval that does not exist.
+    #[error("no interval: {0}")]
+    NoInterval(&'static str),
+    /// A matrix that should be square.
+    #[error("the matrix should be square, but is {rows} x {columns}")]
+    NotSquare {
+        /// Its rows.
+        rows: usize,
+        /// Its columns.
+        columns: usize,
+    },
+    /// A matrix that should be symmetric.
+    #[error("the matrix is not symmetric")]
+    NotSymmetric,
     /// A vector without a direction, where a cosine needs one.
     #[error("a vector is zero and has no direction")]
     ZeroVector,
