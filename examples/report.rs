@@ -74,10 +74,8 @@ fn run() -> Result<()> {
     let attributes = if options.attributes.is_empty() { attributes.into_iter().collect() } else { options.attributes };
     let scores = options.transfer.map(TransferScores::read).transpose()?.unwrap_or_default();
     let analysis = Analysis::new(rankings, scores, Settings { k: options.k, source, attributes })?;
-    let about = About {
-        settings: vec![("rankings".into(), options.rankings.display().to_string())],
-        ..About::default()
-    };
+    let about =
+        About { settings: vec![("rankings".into(), options.rankings.display().to_string())], ..About::default() };
     let mut written = analysis.write(&options.out, &about)?;
     for format in options.formats.into_iter().filter(|format| *format != Format::Csv) {
         written.extend(analysis.write_tables(options.out.join("tables"), format)?);

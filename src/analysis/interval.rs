@@ -44,18 +44,8 @@ pub struct IntervalRow {
 }
 
 impl Record for IntervalRow {
-    const COLUMNS: &'static [&'static str] = &[
-        "model",
-        "step",
-        "attribute",
-        "k",
-        "languages",
-        "overlap",
-        "standard_error",
-        "low",
-        "high",
-        "ci_method",
-    ];
+    const COLUMNS: &'static [&'static str] =
+        &["model", "step", "attribute", "k", "languages", "overlap", "standard_error", "low", "high", "ci_method"];
 }
 
 /// The overlaps of one attribute at one site: a sum and a number of pairs, in all and by language.
@@ -196,12 +186,8 @@ mod tests {
     // m, se, m - stats.t.ppf(.975, 3) * se, m + stats.t.ppf(.975, 3) * se
     #[test]
     fn the_interval_is_the_jackknife_of_numpy() {
-        let cells = [
-            ("a", vec![1, 2, 3, 4]),
-            ("b", vec![1, 2, 5, 6]),
-            ("c", vec![1, 3, 5, 6]),
-            ("d", vec![1, 2, 5, 7]),
-        ];
+        let cells =
+            [("a", vec![1, 2, 3, 4]), ("b", vec![1, 2, 5, 6]), ("c", vec![1, 3, 5, 6]), ("d", vec![1, 2, 5, 7])];
         let rankings = cells.into_iter().map(|(language, top)| ranked("m", 10, "POS", language, 0, &top)).collect();
         let analysis = analysis(rankings, &["POS"], 4);
         let rows = intervals(&analysis);

@@ -198,7 +198,8 @@ impl Analysis {
         write_json_lines(path("correlation.jsonl"), &self.correlation)?;
         let mut written =
             ["overlap_vs_step_interval.csv", "overlap_vs_step.jsonl", "correlation.jsonl"].map(path).to_vec();
-        for (name, tables) in [("overlap_vs_step", summary::overlap(self)), ("correlation", summary::correlation(self))] {
+        for (name, tables) in [("overlap_vs_step", summary::overlap(self)), ("correlation", summary::correlation(self))]
+        {
             let (markdown, latex) = summary::documents(name, &tables);
             written.push(write_text(path(&format!("{name}.md")), &markdown)?);
             written.push(write_text(path(&format!("{name}.tex")), &latex)?);

@@ -47,7 +47,8 @@ pub(super) fn html(analysis: &Analysis, about: &About, figures: &[&Figure]) -> S
     let overlaps = summary::overlap(analysis);
     for model in &models {
         page.section(model);
-        for table in overlaps.iter().filter(|table| table.model == *model) {
+        let of_model = |of_site: bool| overlaps.iter().filter(move |t| t.model == *model && t.of_site == of_site);
+        for table in of_model(false) {
             page.table(&table.caption, &table.table);
         }
         let here: Vec<&Figure> = figures.iter().copied().filter(|f| f.model == *model && !f.of_transfer()).collect();
@@ -57,6 +58,9 @@ pub(super) fn html(analysis: &Analysis, about: &About, figures: &[&Figure]) -> S
             let (group, others) = rest.split_at(alike);
             page.figures(group);
             rest = others;
+        }
+        for table in of_model(true) {
+            page.table(&table.caption, &table.table);
         }
     }
 
@@ -127,7 +131,8 @@ impl Page<'_> {
 
     /// Figures that are read in the same way: the first says how, narrow ones stand side by side.
     fn figures(&mut self, group: &[&Figure]) {
-        let number = |figure: &Figure| self.numbered.iter().position(|other| other.name == figure.name).unwrap_or(0) + 1;
+        let number =
+            |figure: &Figure| self.numbered.iter().position(|other| other.name == figure.name).unwrap_or(0) + 1;
         let Some(first) = group.first() else { return };
         let narrow = group.len() > 1 && group.iter().all(|figure| figure.width <= 560.0);
         let mut text = String::new();
@@ -141,7 +146,7 @@ impl Page<'_> {
                 _ => format!("Read as <a href=\"#figure-{n}\">figure {n}</a>.", n = number(first)),
             };
             text += &format!(
-                "<figure id=\"figure-{n}\">\n{}<figcaption><strong>Figure {n}.</strong> {caption} <code>{}</code></figcaption>\n</figure>\n",
+                "<figure id=\"figure-{n}\">\n{}<figcaption><strong>Figure {n}.</strong> {caption} File: <code>{}</code></figcaption>\n</figure>\n",
                 figure.svg,
                 escape_html(&figure.name),
                 n = number(figure)
@@ -177,7 +182,9 @@ fn in_short(analysis: &Analysis) -> String {
     let intervals = analysis.intervals();
     let mut text = String::from("<ul>\n");
     for model in analysis.models() {
-        let wanted = |m: &str, site: &str, attribute: &str, at: usize| m == model && site == MEAN && attribute == MEAN && at == k;
+        let wanted = |m: &str, site: &str, attribute: &str, at: usize| {
+            m == model && site == MEAN && attribute == MEAN && at == k
+        };
         let rows = || analysis.by_step.iter().filter(|row| wanted(&row.model, &row.site, &row.attribute, row.k));
         let (Some(first), Some(last)) = (rows().next(), rows().last()) else { continue };
         let value = |overlap: f64, step| {
@@ -188,16 +195,16 @@ fn in_short(analysis: &Analysis) -> String {
             format!("{}{interval}", number(Some(overlap), 3))
         };
         let mut sentence = format!(
-            "{model}: two of {} languages share {} of their {k} best neurons at step {}",
-            analysis.languages_of(model).len(),
+            "{model}: the overlap of two languages' {k} best neurons is {} at step {}",
             value(last.overlap, last.step),
             last.step
         );
         if first.step != last.step {
-            sentence += &format!(", {} at step {}", value(first.overlap, first.step), first.step);
+            sentence += &format!(", and was {} at step {}", value(first.overlap, first.step), first.step);
         }
+        sentence += &format!(" (mean over {} languages)", analysis.languages_of(model).len());
         if let Some(expected) = last.expected {
-            sentence += &format!("; chance is {}", number(Some(expected), 3));
+            sentence += &format!("; chance gives {}", number(Some(expected), 3));
         }
         if let Some(ceiling) = last.ceiling {
             sentence += &format!("; the same language under another seed, {}", number(Some(ceiling), 3));

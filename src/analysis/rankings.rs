@@ -101,10 +101,7 @@ impl RankingRow {
 /// Analysis::new(rankings, scores, settings)?.write("out-20", &About::default())?;
 /// # Ok::<(), isogloss::Error>(())
 /// ```
-pub fn read_rankings(
-    path: impl AsRef<Path>,
-    neurons: impl Fn(&str, Site) -> Option<usize>,
-) -> Result<Vec<RankedCell>> {
+pub fn read_rankings(path: impl AsRef<Path>, neurons: impl Fn(&str, Site) -> Option<usize>) -> Result<Vec<RankedCell>> {
     let path = path.as_ref();
     let file = std::fs::File::open(path).map_err(Error::io(path, "read"))?;
     let mut reader = csv::Reader::from_reader(file);
@@ -118,7 +115,8 @@ pub fn read_rankings(
     let mut record = csv::StringRecord::new();
     while reader.read_record(&mut record).map_err(|e| csv_error(path, e))? {
         let line = record.position().map_or(0, |position| position.line() as usize);
-        let row: RankingRow = record.deserialize(Some(&header)).map_err(|e| Error::line(path, line, reason(&e)))?;
+        let row: RankingRow =
+            record.deserialize(Some(&header)).map_err(|e| Error::line(path, line, reason(&e, &header)))?;
         let RankingRow { model, step, site, attribute, language, method, seed, .. } = row;
         let RankingRow { rank, neuron, nmi_dev, nmi_test, accuracy_test, .. } = row;
         if let Some(value) = [nmi_dev, nmi_test, accuracy_test].into_iter().flatten().find(|value| !value.is_finite()) {
@@ -145,19 +143,18 @@ pub fn read_rankings(
 
 fn csv_error(path: &Path, error: csv::Error) -> Error {
     let line = error.position().map_or(0, |position| position.line() as usize);
-    let message = reason(&error);
+    let message = error.to_string();
     match error.into_kind() {
         csv::ErrorKind::Io(source) => Error::io(path, "read")(source),
         _ => Error::line(path, line, message),
     }
 }
 
-/// What is wrong with a line, without the line, which the error names anyway.
-fn reason(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::Deserialize { err, .. } => err.to_string(),
-        _ => error.to_string(),
-    }
+/// What is wrong with a line, by the name of the column.
+fn reason(error: &csv::Error, header: &csv::StringRecord) -> String {
+    let csv::ErrorKind::Deserialize { err, .. } = error.kind() else { return error.to_string() };
+    let column = err.field().and_then(|field| header.get(usize::try_from(field).ok()?));
+    column.map_or_else(|| err.to_string(), |column| format!("column `{column}`: {}", err.kind()))
 }
 
 #[cfg(test)]
@@ -191,9 +188,9 @@ mod tests {
         };
         let good = "m,0,residual.3,POS,es,poisson,0,1,5,,,";
         for (second, line, why) in [
-            ("m,0,residual.3,POS,es,poisson,0,2,x,,,", 3, "neuron"),
-            ("m,soon,residual.3,POS,es,poisson,0,2,1,,,", 3, "step"),
-            ("m,0,layer.3,POS,es,poisson,0,2,1,,,", 3, "site"),
+            ("m,0,residual.3,POS,es,poisson,0,2,x,,,", 3, "column `neuron`"),
+            ("m,soon,residual.3,POS,es,poisson,0,2,1,,,", 3, "column `step`: unknown step `soon`"),
+            ("m,0,layer.3,POS,es,poisson,0,2,1,,,", 3, "column `site`"),
             ("m,0,residual.3,POS,es,poisson,0,2,1,NaN,,", 3, "NaN"),
             ("m,0,residual.3,POS,es,poisson,0,2", 3, "fields"),
             ("m,0,residual.3,POS,es,poisson,0,2,5,,,", 2, "twice"),

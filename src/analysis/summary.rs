@@ -14,6 +14,8 @@ pub(super) struct Titled {
     pub model: String,
     pub caption: String,
     pub table: TextTable,
+    /// Whether it is of one site of several, beside a table over all.
+    pub of_site: bool,
 }
 
 pub(super) const CAVEAT: &str =
@@ -109,7 +111,7 @@ significant: pairs of languages whose overlap is above chance (hypergeometric, H
 pairs, over attributes, sites and seeds.";
 
 fn heading(analysis: &Analysis, model: &str, k: usize) -> String {
-    let (languages, seeds) = (analysis.languages().len(), analysis.seeds().len());
+    let (languages, seeds) = (analysis.languages_of(model).len(), analysis.seeds().len());
     let plural = if seeds == 1 { "seed" } else { "seeds" };
     format!(
         "Overlap of the {k} best neurons between {languages} languages, {model}, mean over pairs and {seeds} {plural}"
@@ -125,10 +127,10 @@ pub(super) fn overlap(analysis: &Analysis) -> Vec<Titled> {
             let mut add = |site: &str, caption: String| {
                 let table = overlap_table(analysis, model, k, site);
                 if !table.is_empty() {
-                    tables.push(Titled { model: model.to_owned(), caption, table });
+                    tables.push(Titled { model: model.to_owned(), caption, table, of_site: site != MEAN });
                 }
             };
-            let over = if sites.len() > 1 { " and sites" } else { "" };
+            let over = if sites.len() > 1 { ", over sites" } else { "" };
             add(MEAN, format!("{}{over}", heading(analysis, model, k)));
             if sites.len() > 1 {
                 for site in &sites {
@@ -143,7 +145,7 @@ pub(super) fn overlap(analysis: &Analysis) -> Vec<Titled> {
 /// The table of correlations; none without scores.
 pub(super) fn correlation(analysis: &Analysis) -> Vec<Titled> {
     let table = correlation_table(analysis);
-    let titled = Titled { model: String::new(), caption: correlation_heading(analysis), table };
+    let titled = Titled { model: String::new(), caption: correlation_heading(analysis), table, of_site: false };
     (!titled.table.is_empty()).then_some(titled).into_iter().collect()
 }
 
@@ -154,7 +156,8 @@ pub(super) fn documents(name: &str, tables: &[Titled]) -> (String, String) {
         titled.table.latex_table(&titled.caption, &format!("tab:{}-{}", name.replace('_', "-"), i + 1))
     });
     let latex: Vec<String> = latex.collect();
-    let comment = "% \\usepackage{booktabs}; of scripts other than Latin: XeLaTeX or LuaLaTeX with a font that has them.\n";
+    let comment =
+        "% \\usepackage{booktabs}; of scripts other than Latin: XeLaTeX or LuaLaTeX with a font that has them.\n";
     (markdown.join("\n"), format!("{comment}\n{}", latex.join("\n")))
 }
 

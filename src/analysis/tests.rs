@@ -66,8 +66,7 @@ fn study(models: &[&str]) -> Analysis {
             }
         }
     }
-    let settings =
-        Settings { k: vec![4, 2], source: "a".into(), attributes: vec!["POS".into(), "Gender<&\">".into()] };
+    let settings = Settings { k: vec![4, 2], source: "a".into(), attributes: vec!["POS".into(), "Gender<&\">".into()] };
     Analysis::new(rankings, TransferScores::new(scores).unwrap(), settings).unwrap()
 }
 
@@ -128,7 +127,7 @@ fn all_tables_come_in_all_formats() {
         for part in ["\\end{table}", "\\toprule", "\\midrule", "\\bottomrule", "\\caption{", "\\label{tab:"] {
             assert_eq!(latex.matches(part).count(), tables, "{name} {part}");
         }
-        assert_eq!(latex.matches('{').count(), latex.matches('}').count() , "{latex}");
+        assert_eq!(latex.matches('{').count(), latex.matches('}').count(), "{latex}");
     }
     assert!(text(&files, "overlap_vs_step.tex").contains("Gender$<$\\&\"$>$"));
 }
@@ -153,7 +152,9 @@ fn the_page_needs_nothing_and_escapes_everything() {
         for shown in ["&lt;img src=x onerror=1&gt;", "&lt;script&gt;", "unimorph &amp; &quot;more&quot; &lt;b&gt;"] {
             assert!(page.contains(shown), "{shown}");
         }
-        for shown in ["Words &lt;1&gt;", "हिन्दी", env!("CARGO_PKG_VERSION"), "Holm-adjusted", "95 % interval", "tagging"] {
+        for shown in
+            ["Words &lt;1&gt;", "हिन्दी", env!("CARGO_PKG_VERSION"), "Holm-adjusted", "95 % interval", "tagging"]
+        {
             assert!(page.contains(shown), "{shown}");
         }
         for model in models {
@@ -178,7 +179,8 @@ mod plots {
                 let document = Document::parse(svg).unwrap_or_else(|error| panic!("{name}: {error}"));
                 assert_eq!(document.root_element().tag_name().name(), "svg");
                 assert_eq!(&files[&format!("{name}.png")][..4], b"\x89PNG");
-                let data = if name == "overlap_vs_step" || models.iter().any(|m| name == format!("overlap_vs_step-{m}")) {
+                let data = if name == "overlap_vs_step" || models.iter().any(|m| name == format!("overlap_vs_step-{m}"))
+                {
                     "overlap_vs_step.csv".to_owned()
                 } else {
                     format!("{name}.csv")

@@ -245,7 +245,10 @@ mod tests {
     fn html_escapes_all_text() {
         let html = TextTable::of(&rows()).unwrap().html("a <script> & \"b\"");
         assert!(html.contains("<caption>a &lt;script&gt; &amp; &quot;b&quot;</caption>"), "{html}");
-        assert!(html.contains("<th scope=\"row\">tagging_f1 &amp; &lt;b&gt;</th><td class=\"number\">42</td>"), "{html}");
+        assert!(
+            html.contains("<th scope=\"row\">tagging_f1 &amp; &lt;b&gt;</th><td class=\"number\">42</td>"),
+            "{html}"
+        );
         assert_eq!(html.matches("<tr>").count(), 3);
     }
 }

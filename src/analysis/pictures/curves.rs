@@ -52,13 +52,13 @@ pub(super) fn nmi_by_k(analysis: &Analysis, model: &str) -> Option<CurvePlot> {
         line.points.iter().map(|point| point.1).chain(band)
     });
     if lowest.fold(0.0, f64::min) < FLOOR {
-        note += &format!("; cut off below {FLOOR}");
+        note += &format!("; lines are cut off below {FLOOR}");
     }
     Some(CurvePlot {
         title: format!("{model}: what probes know, by number of neurons"),
         note,
         x_label: "number of neurons".into(),
-        y_label: "NMI on test words (1: all known)".into(),
+        y_label: "NMI on test words".into(),
         names: shown.iter().map(label).collect(),
         panels,
         floor: Some(FLOOR),
@@ -74,8 +74,7 @@ fn curve(languages: &BTreeMap<&str, Vec<&Ranking>>) -> Curve {
     let (mut points, mut band) = (Vec::new(), Vec::new());
     for i in 0..length {
         let at = |ranking: &&Ranking| ranking.curve().get(i).and_then(|point| point.nmi_test);
-        let values: Vec<f64> =
-            languages.values().filter_map(|rankings| mean(rankings.iter().filter_map(at))).collect();
+        let values: Vec<f64> = languages.values().filter_map(|rankings| mean(rankings.iter().filter_map(at))).collect();
         let Some((value, interval)) = t_interval(&values) else { continue };
         points.push(((i + 1) as f64, value));
         band.extend(interval);

@@ -36,7 +36,8 @@ pub(super) fn draw(analysis: &Analysis) -> Result<Vec<Drawn>> {
             let name = analysis.file_of(name, model);
             let label = format!("{name}. {caption}");
             let svg = picture.inline_svg(&label);
-            let figure = Figure { name, model: model.to_owned(), caption: caption.to_owned(), svg, width: picture.size().0 };
+            let figure =
+                Figure { name, model: model.to_owned(), caption: caption.to_owned(), svg, width: picture.size().0 };
             drawn.push(Drawn { figure, picture, plot });
             Ok(())
         };
@@ -89,19 +90,24 @@ Read it between two levels: chance (dashed), what two random choices of neurons 
 same language shares with itself under another seed, and so the most that two languages could. The band is the 95 % interval \
 of the mean over languages: with whole languages left out in turn, it says how far another choice of languages could \
 move the line. Values: overlap_vs_step.csv, and of the interval overlap_vs_step_interval.csv.";
-const LANGUAGES: &str = "The same, a line a language: its mean overlap with every other language. A language that stays at \
+const LANGUAGES: &str =
+    "The same, a line a language: its mean overlap with every other language. A language that stays at \
 chance keeps its neurons to itself. Languages that lack an attribute are means over the others.";
 const SOURCE: &str = "A line a language: its overlap with the language that transfer starts from.";
-const PAIRS: &str = "The last step, a panel an attribute: each cell is the overlap of one pair of languages, mean over sites and \
+const PAIRS: &str =
+    "The last step, a panel an attribute: each cell is the overlap of one pair of languages, mean over sites and \
 seeds. An asterisk (a dot in large panels) marks pairs above chance at every site and seed.";
-const PAIRS_BY_STEP: &str = "One attribute over training, a panel a step, all with one colour scale. Languages stand in the order in \
+const PAIRS_BY_STEP: &str =
+    "One attribute over training, a panel a step, all with one colour scale. Languages stand in the order in \
 which clustering joins them at the last step, so that groups that share neurons are blocks of dark cells.";
-const SHARED: &str = "Bars: how many neurons are among the best of exactly so many languages; diamonds: how many would be if languages \
+const SHARED: &str =
+    "Bars: how many neurons are among the best of exactly so many languages; diamonds: how many would be if languages \
 chose independently. Bars above the diamonds on the right are neurons that many languages share.";
 const CURVES: &str = "Normalised mutual information between a probe's prediction and the attribute on test words, with the best \
 1, 2, ... neurons: 1 is all that there is to know, 0 no more than how frequent each value is. Darker lines are later steps; a line that \
 rises fast needs few neurons.";
-const TRANSFER: &str = "Each point is a language at one step: its overlap with the source language against its transfer score, with \
+const TRANSFER: &str =
+    "Each point is a language at one step: its overlap with the source language against its transfer score, with \
 the least-squares line. Points of one step are not independent, so the p-value and the interval are too good; see \
 influence.csv.";
 

@@ -53,7 +53,8 @@ mod tests {
 
     #[test]
     fn equal_distances_keep_the_order_of_pairs() {
-        assert_eq!(average_linkage(&vec![vec![1.0; 4]; 4]), [2, 3, 0, 1]);
+        // 0 with 1, 2 with 3, then both: the cluster made earlier stands left.
+        assert_eq!(average_linkage(&vec![vec![1.0; 4]; 4]), [0, 1, 2, 3]);
         assert_eq!(average_linkage(&[]), [0usize; 0]);
         assert_eq!(average_linkage(&[vec![0.0]]), [0]);
     }

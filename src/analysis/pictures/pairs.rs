@@ -39,9 +39,9 @@ pub(super) fn by_step(analysis: &Analysis, model: &str, attribute: &str) -> Opti
     let order = average_linkage(&distances.collect::<Vec<Vec<f64>>>());
     let labels: Vec<String> = order.into_iter().filter_map(|i| sorted.get(i).cloned()).collect();
     let shown: Vec<Step> = spread(steps.len(), MOST_PANELS).filter_map(|i| steps.get(i).copied()).collect();
-    let panels = shown.iter().map(|step| {
-        panel(format!("step {step}"), &labels, rows.iter().filter(|row| row.step == *step).copied())
-    });
+    let panels = shown
+        .iter()
+        .map(|step| panel(format!("step {step}"), &labels, rows.iter().filter(|row| row.step == *step).copied()));
     let mut note = format!("order of languages: average linkage on 1 - overlap at step {last}");
     if shown.len() < steps.len() {
         note += &format!("; {} of {} steps", shown.len(), steps.len());
@@ -80,9 +80,8 @@ fn panel<'a>(title: String, labels: &[String], rows: impl Iterator<Item = &'a Pa
     }
     let cell = |a: usize, b: usize| cells.get(&(a.min(b), a.max(b)));
     let square = 0..labels.len();
-    let values = square
-        .clone()
-        .map(|a| square.clone().map(|b| cell(a, b).and_then(|(v, _)| mean(v.iter().copied()))).collect());
+    let values =
+        square.clone().map(|a| square.clone().map(|b| cell(a, b).and_then(|(v, _)| mean(v.iter().copied()))).collect());
     let marks = square.clone().map(|a| square.clone().map(|b| cell(a, b).is_some_and(|(_, s)| *s)).collect());
     Heatmap { title, labels: labels.to_vec(), values: values.collect(), marks: marks.collect() }
 }

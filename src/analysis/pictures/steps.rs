@@ -50,9 +50,7 @@ pub(super) fn by_attribute(analysis: &Analysis, model: &str) -> StepPlot {
     let mut lines = vec![measured];
     if attributes.len() > 1 {
         lines.extend(
-            attributes
-                .iter()
-                .map(|name| line(name, LineStyle::Secondary, of_table(analysis, model, name, overlap))),
+            attributes.iter().map(|name| line(name, LineStyle::Secondary, of_table(analysis, model, name, overlap))),
         );
     }
     lines.push(line("ceiling (other seed)", LineStyle::Ceiling, of_table(analysis, model, MEAN, |row| row.ceiling)));

@@ -2,7 +2,7 @@ use super::axis::Linear;
 use super::check_finite;
 use super::frame::{draw_marker, Frame, Look, Marker, Words, PALETTE};
 use super::panels::{compose, PANEL};
-use super::picture::{Picture, Point, Stroke, BLACK, WHITE};
+use super::picture::{Picture, Point, Stroke, BLACK};
 use super::Plot;
 use crate::report::{write_csv, Record};
 use crate::Result;
@@ -89,7 +89,8 @@ impl Plot for CountPlot {
                 (middle(i), if i % every == 0 { bar.of.to_string() } else { String::new() })
             };
             let ticks: Vec<(f64, String)> = panel.bars.iter().enumerate().map(label).collect();
-            let places: Vec<(f64, &CountBar)> = panel.bars.iter().enumerate().map(|(i, bar)| (middle(i), bar)).collect();
+            let places: Vec<(f64, &CountBar)> =
+                panel.bars.iter().enumerate().map(|(i, bar)| (middle(i), bar)).collect();
             for (x, bar) in &places {
                 let top = frame.y(&y_axis, bar.count);
                 let width = (slot * 0.7).min(30.0);
@@ -98,7 +99,6 @@ impl Plot for CountPlot {
             let expected: Vec<Point> =
                 places.iter().filter_map(|(x, bar)| Some((*x, frame.y(&y_axis, bar.expected?)))).collect();
             if expected.len() > 1 {
-                frame.picture.line(&expected, Stroke { color: WHITE, width: 2.6, dash: &[] });
                 frame.picture.line(&expected, line.clone());
             }
             for at in expected {

@@ -58,10 +58,12 @@ impl Plot for CurvePlot {
         self.panels.iter().flat_map(|panel| &panel.lines).try_for_each(check)?;
         let floor = self.floor.filter(|floor| floor.is_finite()).unwrap_or(f64::NEG_INFINITY);
         let lines = || self.panels.iter().flat_map(|panel| &panel.lines);
-        let heights = lines().flat_map(|line| {
+        let heights =
+            self.floor.into_iter().filter(|floor| lines().any(|line| line.points.iter().any(|(_, y)| y < floor)));
+        let heights = heights.chain(lines().flat_map(|line| {
             let band = line.band.iter().flatten().flat_map(|&(low, high)| [low, high]);
             line.points.iter().map(|(_, y)| *y).chain(band).map(|y| y.max(floor))
-        });
+        }));
         let y_axis = Linear::around(heights, true);
         let x_axis = Linear::around(lines().flat_map(|line| line.points.iter().map(|(x, _)| *x)), true);
         let looks: Vec<(&str, Look)> = self.names.iter().map(String::as_str).zip(looks(self.names.len())).collect();
@@ -89,12 +91,15 @@ impl Plot for CurvePlot {
             }
             for line in &panel.lines {
                 let Some(look) = look(line) else { continue };
-                let points: Vec<Point> = line.points.iter().map(|(x, y)| place(*x, *y)).collect();
-                if let Some(stroke) = &look.stroke {
-                    shapes.line(&points, stroke.clone());
+                for run in above(&line.points, floor) {
+                    let points: Vec<Point> = run.iter().map(|(x, y)| place(*x, *y)).collect();
+                    if let Some(stroke) = &look.stroke {
+                        shapes.line(&points, stroke.clone());
+                    }
                 }
-                if let (Some((marker, filled)), Some(&end)) = (look.marker, points.last()) {
-                    draw_marker(&mut shapes, end, marker, filled, look.color);
+                let end = line.points.last().filter(|(_, y)| *y >= floor);
+                if let (Some((marker, filled)), Some(&(x, y))) = (look.marker, end) {
+                    draw_marker(&mut shapes, place(x, y), marker, filled, look.color);
                 }
             }
             frame.picture.place(shapes, (0.0, 0.0));
@@ -149,6 +154,26 @@ fn looks(count: usize) -> impl Iterator<Item = Look> {
         let marker = (cyclic(&MARKERS, i, Marker::Circle), true);
         Look { color, stroke: Some(Stroke { color, width, dash: dash(i, count) }), marker: Some(marker) }
     })
+}
+
+/// The stretches of a line that lie above the floor, cut where they cross it.
+fn above(points: &[(f64, f64)], floor: f64) -> Vec<Vec<(f64, f64)>> {
+    let mut runs: Vec<Vec<(f64, f64)>> = Vec::new();
+    let mut run = Vec::new();
+    let mut before: Option<(f64, f64)> = None;
+    for &(x, y) in points {
+        if let Some((x0, y0)) = before.filter(|(_, y0)| (*y0 < floor) != (y < floor)) {
+            run.push((x0 + (x - x0) * (floor - y0) / (y - y0), floor));
+        }
+        if y >= floor {
+            run.push((x, y));
+        } else if !run.is_empty() {
+            runs.push(std::mem::take(&mut run));
+        }
+        before = Some((x, y));
+    }
+    runs.extend((!run.is_empty()).then_some(run));
+    runs
 }
 
 /// The last line is solid.

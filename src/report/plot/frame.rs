@@ -209,12 +209,10 @@ pub(super) fn draw_legend(picture: &mut Picture, entries: &[Entry<'_>]) {
 pub(super) type Entry<'a> = (Point, Vec<String>, &'a Look);
 
 /// One row where all entries fit; else entries of equal width in rows from left to right; a long label takes several lines.
-pub(super) fn place_legend<'a>(
-    legend: &'a [(&str, Look)],
-    left: f64,
-    right: f64,
-    top: f64,
-) -> (Vec<Entry<'a>>, f64) {
+pub(super) fn place_legend<'a>(legend: &'a [(&str, Look)], left: f64, right: f64, top: f64) -> (Vec<Entry<'a>>, f64) {
+    if legend.is_empty() {
+        return (Vec::new(), 0.0);
+    }
     let room = right - left;
     let lines: Vec<Vec<String>> =
         legend.iter().map(|(label, _)| wrap(label, TICK_SIZE, room - SAMPLE - 10.0)).collect();

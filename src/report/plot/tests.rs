@@ -127,8 +127,7 @@ fn pictures_for_the_eye() {
 }
 
 fn edge_cases() -> Vec<(&'static str, Box<dyn Plot>)> {
-    let steps =
-        |lines| StepPlot { title: "t".into(), y_label: "overlap".into(), lines, ..series() };
+    let steps = |lines| StepPlot { title: "t".into(), y_label: "overlap".into(), lines, ..series() };
     let long = "a label that goes on and on, naming the attribute, the site, the method and its settings, so that no row holds it";
     let one = |at| {
         let mut measured = line("POS", LineStyle::Measured, vec![(at, 0.2)]);
