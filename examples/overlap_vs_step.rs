@@ -170,6 +170,6 @@ fn run() -> Result<()> {
     let results = results?;
     let written = results.write(&out)?;
     println!("{}", results.text());
-    println!("{} files in {}; start with summary.md", written.len(), out.display());
+    println!("{} files in {}; start with report.html", written.len(), out.display());
     Ok(())
 }

@@ -28,19 +28,24 @@
 //! # Ok::<(), isogloss::Error>(())
 //! ```
 
+mod interval;
+mod page;
 #[cfg(feature = "plots")]
 mod pictures;
 mod rankings;
 mod summary;
+#[cfg(test)]
+mod tests;
 
-pub use rankings::RankingRow;
+pub use interval::{IntervalRow, INTERVAL_METHOD};
+pub use rankings::{read_rankings, RankingRow};
 
 use crate::correlation::{self, CorrelationRow, InfluenceRow, Point};
 use crate::overlap::{
     self, Control, OverlapByK, OverlapMeasures, PairOverlap, SelfOverlap, Sharing, StepOverlap, DRAWS, RBO_P,
 };
-use crate::ranking::RankedCell;
-use crate::report::{write_csv, TextTable};
+use crate::ranking::{self, RankedCell};
+use crate::report::{write_csv, write_json_lines, Format, TextTable};
 use crate::transfer::TransferScores;
 use crate::{files, Error, Result};
 use std::collections::BTreeSet;
@@ -150,6 +155,22 @@ impl Analysis {
         distinct(self.rankings.iter().map(|ranked| ranked.cell.language.as_str()))
     }
 
+    /// The languages with a ranking of one model, sorted.
+    pub fn languages_of(&self, model: &str) -> Vec<&str> {
+        let of_model = self.rankings.iter().filter(|ranked| ranked.cell.model == model);
+        distinct(of_model.map(|ranked| ranked.cell.language.as_str()))
+    }
+
+    /// The rankings of real labels.
+    fn measured_rankings(&self) -> impl Iterator<Item = &RankedCell> {
+        self.rankings.iter().filter(|ranked| ranked.cell.control == ranking::Control::None)
+    }
+
+    /// The intervals of the overlap-vs-step table's means: the band of its plot.
+    pub fn intervals(&self) -> Vec<IntervalRow> {
+        interval::intervals(self)
+    }
+
     /// The seeds, sorted.
     pub fn seeds(&self) -> Vec<u64> {
         distinct(self.rankings.iter().map(|ranked| ranked.cell.seed))
@@ -160,7 +181,12 @@ impl Analysis {
         distinct(self.rankings.iter().map(|ranked| ranked.cell.site))
     }
 
-    /// Writes tables, `summary.md` and pictures into a folder, each file whole or not at all. Returns their paths.
+    /// Writes tables, `summary.md`, `report.html` and pictures into a folder, each file whole or not at all. Returns their
+    /// paths.
+    ///
+    /// Every table is CSV, every plot SVG and PNG with a CSV of the values that it shows. The two tables that a paper prints,
+    /// `overlap_vs_step` and `correlation`, come as Markdown and LaTeX as well, rounded and laid out for a reader, and as JSON
+    /// Lines. [`Analysis::write_tables`] writes all tables in any format.
     ///
     /// # Errors
     /// [`Error::Io`] if one cannot be written.
@@ -168,6 +194,13 @@ impl Analysis {
         let out = out.as_ref();
         // What can fail is made first, so that a failure leaves the folder as it was.
         let summary = summary::markdown(self, about);
+        #[cfg(feature = "plots")]
+        let pictures = pictures::draw(self)?;
+        #[cfg(feature = "plots")]
+        let figures: Vec<&page::Figure> = pictures.iter().map(|drawn| &drawn.figure).collect();
+        #[cfg(not(feature = "plots"))]
+        let figures: Vec<&page::Figure> = Vec::new();
+        let page = page::html(self, about, &figures);
         files::writable_dir(out)?;
         let path = |name: &str| out.join(name);
         write_csv(path("rankings.csv"), &RankingRow::of(&self.rankings))?;
@@ -194,10 +227,49 @@ impl Analysis {
             "transfer",
         ];
         let mut written: Vec<PathBuf> = tables.iter().map(|name| path(&format!("{name}.csv"))).collect();
+        written.extend(self.write_reports(out)?);
         written.push(write_text(path("summary.md"), &summary)?);
+        written.push(write_text(path("report.html"), &page)?);
         #[cfg(feature = "plots")]
-        written.extend(pictures::save(self, out)?);
+        written.extend(pictures::save(&pictures, out)?);
         Ok(written)
+    }
+
+    /// The tables that a paper prints, in the other formats, and the intervals.
+    fn write_reports(&self, out: &Path) -> Result<Vec<PathBuf>> {
+        let path = |name: &str| out.join(name);
+        write_csv(path("overlap_vs_step_interval.csv"), &self.intervals())?;
+        write_json_lines(path("overlap_vs_step.jsonl"), &self.by_step)?;
+        write_json_lines(path("correlation.jsonl"), &self.correlation)?;
+        let mut written =
+            ["overlap_vs_step_interval.csv", "overlap_vs_step.jsonl", "correlation.jsonl"].map(path).to_vec();
+        for (name, tables) in [("overlap_vs_step", summary::overlap(self)), ("correlation", summary::correlation(self))]
+        {
+            let (markdown, latex) = summary::documents(name, &tables);
+            written.push(write_text(path(&format!("{name}.md")), &markdown)?);
+            written.push(write_text(path(&format!("{name}.tex")), &latex)?);
+        }
+        Ok(written)
+    }
+
+    /// Writes every table into a folder in one format: `rankings`, `overlap`, `ceiling`, `overlap_vs_step`,
+    /// `overlap_vs_step_interval`, `correlation` and `influence`, with all their rows and columns. Returns the paths.
+    ///
+    /// # Errors
+    /// As [`Format::write`].
+    pub fn write_tables(&self, out: impl AsRef<Path>, format: Format) -> Result<Vec<PathBuf>> {
+        let out = out.as_ref();
+        files::writable_dir(out)?;
+        let path = |name: &str| out.join(format!("{name}.{}", format.extension()));
+        format.write(path("rankings"), &RankingRow::of(&self.rankings))?;
+        format.write(path("overlap"), &self.pairs)?;
+        format.write(path("ceiling"), &self.ceiling)?;
+        format.write(path("overlap_vs_step"), &self.by_step)?;
+        format.write(path("overlap_vs_step_interval"), &self.intervals())?;
+        format.write(path("correlation"), &self.correlation)?;
+        format.write(path("influence"), &self.influence)?;
+        let names = ["rankings", "overlap", "ceiling", "overlap_vs_step", "overlap_vs_step_interval", "correlation"];
+        Ok(names.into_iter().chain(["influence"]).map(path).collect())
     }
 
     /// The name of a file of one model's, without extension: the model is in it where there are several.

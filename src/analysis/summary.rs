@@ -9,7 +9,16 @@ use std::collections::BTreeSet;
 /// Level at which a pair counts as more than chance.
 pub(super) const ALPHA: f64 = 0.05;
 
-const CAVEAT: &str =
+/// A table with what it is of.
+pub(super) struct Titled {
+    pub model: String,
+    pub caption: String,
+    pub table: TextTable,
+    /// Whether it is of one site of several, beside a table over all.
+    pub of_site: bool,
+}
+
+pub(super) const CAVEAT: &str =
     "Empty: too few points, or no variation. Points of one checkpoint, and checkpoints of one run, are not independent: read p-values and intervals \
 with influence.csv, which leaves out one checkpoint at a time.";
 
@@ -57,6 +66,7 @@ pub(super) fn markdown(analysis: &Analysis, about: &About) -> String {
             text += &format!(
                 "![Overlap against training step]({by_step}.svg)\n\n![Overlap by pair of languages]({by_pair}.svg)\n\n"
             );
+            text += "All plots are in `report.html`.\n\n";
         }
     }
     text += &format!("{LEGEND}\n\n");
@@ -95,17 +105,60 @@ pub(super) fn settings(analysis: &Analysis, about: &About) -> Vec<(String, Strin
     settings
 }
 
-const LEGEND: &str =
+pub(super) const LEGEND: &str =
     "chance: k / neurons. excess: (overlap - chance) / (1 - chance). ceiling: the same cell under another seed. \
 significant: pairs of languages whose overlap is above chance (hypergeometric, Holm-adjusted p < 0.05), out of all \
 pairs, over attributes, sites and seeds.";
 
 fn heading(analysis: &Analysis, model: &str, k: usize) -> String {
-    let (languages, seeds) = (analysis.languages().len(), analysis.seeds().len());
+    let (languages, seeds) = (analysis.languages_of(model).len(), analysis.seeds().len());
     let plural = if seeds == 1 { "seed" } else { "seeds" };
     format!(
         "Overlap of the {k} best neurons between {languages} languages, {model}, mean over pairs and {seeds} {plural}"
     )
+}
+
+/// The overlap-vs-step tables: of every model and `k` over sites, and where there are several sites, of each.
+pub(super) fn overlap(analysis: &Analysis) -> Vec<Titled> {
+    let sites = analysis.sites();
+    let mut tables = Vec::new();
+    for model in analysis.models() {
+        for &k in &analysis.settings.k {
+            let mut add = |site: &str, caption: String| {
+                let table = overlap_table(analysis, model, k, site);
+                if !table.is_empty() {
+                    tables.push(Titled { model: model.to_owned(), caption, table, of_site: site != MEAN });
+                }
+            };
+            let over = if sites.len() > 1 { ", over sites" } else { "" };
+            add(MEAN, format!("{}{over}", heading(analysis, model, k)));
+            if sites.len() > 1 {
+                for site in &sites {
+                    add(&site.to_string(), format!("{}, {site}", heading(analysis, model, k)));
+                }
+            }
+        }
+    }
+    tables
+}
+
+/// The table of correlations; none without scores.
+pub(super) fn correlation(analysis: &Analysis) -> Vec<Titled> {
+    let table = correlation_table(analysis);
+    let titled = Titled { model: String::new(), caption: correlation_heading(analysis), table, of_site: false };
+    (!titled.table.is_empty()).then_some(titled).into_iter().collect()
+}
+
+/// Tables as a Markdown and as a LaTeX document's part, by the name of their files.
+pub(super) fn documents(name: &str, tables: &[Titled]) -> (String, String) {
+    let markdown: Vec<String> = tables.iter().map(|t| format!("## {}\n\n{}", t.caption, t.table.markdown())).collect();
+    let latex = tables.iter().enumerate().map(|(i, titled)| {
+        titled.table.latex_table(&titled.caption, &format!("tab:{}-{}", name.replace('_', "-"), i + 1))
+    });
+    let latex: Vec<String> = latex.collect();
+    let comment =
+        "% \\usepackage{booktabs}; of scripts other than Latin: XeLaTeX or LuaLaTeX with a font that has them.\n";
+    (markdown.join("\n"), format!("{comment}\n{}", latex.join("\n")))
 }
 
 fn correlation_heading(analysis: &Analysis) -> String {

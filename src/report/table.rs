@@ -183,8 +183,8 @@ pub fn p_value(value: Option<f64>) -> String {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextTable {
-    header: Vec<String>,
-    rows: Vec<Vec<String>>,
+    pub(super) header: Vec<String>,
+    pub(super) rows: Vec<Vec<String>>,
 }
 
 impl TextTable {
@@ -276,7 +276,7 @@ impl TextTable {
         self.rows.iter().filter_map(move |row| row.get(column))
     }
 
-    fn numeric(&self) -> Vec<bool> {
+    pub(super) fn numeric(&self) -> Vec<bool> {
         (0..self.header.len())
             .map(|column| {
                 let mut filled = self.column(column).filter(|cell| !cell.is_empty()).peekable();
@@ -291,11 +291,11 @@ fn is_number(cell: &str) -> bool {
     digits.bytes().any(|b| b.is_ascii_digit()) && digits.parse::<f64>().is_ok()
 }
 
-fn one_line(cell: &str) -> String {
+pub(super) fn one_line(cell: &str) -> String {
     cell.replace("\r\n", " ").replace(['\n', '\r', '\t'], " ")
 }
 
-fn escape_latex(cell: &str) -> String {
+pub(super) fn escape_latex(cell: &str) -> String {
     let mut text = String::with_capacity(cell.len());
     for c in cell.chars() {
         match c {

@@ -10,6 +10,9 @@ use crate::{files, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+/// The libtorch that the crate is built against.
+const LIBTORCH: &str = "2.11 (through tch 0.24)";
+
 /// What a study found.
 #[derive(Clone, Debug)]
 pub struct Results {
@@ -143,7 +146,7 @@ impl Results {
     fn about(&self) -> About {
         let study = &self.study;
         let setting = |name: &str, value: String| (name.to_string(), value);
-        About {
+        let mut about = About {
             settings: vec![
                 setting("scheme", study.scheme.to_string()),
                 setting("split", study.split.method.to_string()),
@@ -154,7 +157,11 @@ impl Results {
             ],
             tables: vec![("Words".into(), self.words_table())],
             notes: self.notes.lines(),
+        };
+        if cfg!(feature = "torch") {
+            about.settings.push(setting("libtorch", LIBTORCH.into()));
         }
+        about
     }
 
     fn words_table(&self) -> TextTable {

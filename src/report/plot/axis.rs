@@ -1,4 +1,4 @@
-//! Ticks: round numbers on a linear axis, training steps on a broken logarithmic one.
+//! Ticks: round numbers on a linear axis or one of square roots, training steps on a broken logarithmic one.
 
 use crate::checkpoint::Step;
 
@@ -8,9 +8,26 @@ pub(super) struct Linear {
     pub low: f64,
     pub high: f64,
     pub ticks: Vec<(f64, String)>,
+    /// Whether heights are square roots of values.
+    pub root: bool,
 }
 
 impl Linear {
+    /// An axis of square roots from 0, on which counts of 1 and of 100 can both be read (Tukey's rootogram); `height` is
+    /// its length in units. Values must be finite and none below 0.
+    pub fn root(values: impl IntoIterator<Item = f64>, height: f64) -> Linear {
+        let most = values.into_iter().fold(1.0, f64::max);
+        let rounds = (0..300).flat_map(|power| [1.0, 2.0, 5.0].map(|m| m * 10f64.powi(power)));
+        let mut axis = Linear { low: 0.0, high: most * 1.05, ticks: vec![(0.0, "0".into())], root: true };
+        for value in rounds.take_while(|value| *value <= axis.high) {
+            let below = axis.ticks.last().map_or(0.0, |(value, _)| *value);
+            if (axis.share(value) - axis.share(below)) * height >= 13.0 {
+                axis.ticks.push((value, crate::report::number(Some(value), 0)));
+            }
+        }
+        axis
+    }
+
     /// The axis that holds every value; `from_zero` makes it reach zero. Values must be finite.
     pub fn around(values: impl IntoIterator<Item = f64>, from_zero: bool) -> Linear {
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
@@ -35,12 +52,17 @@ impl Linear {
                 (value, crate::report::number(Some(value), decimals))
             })
             .collect();
-        Linear { low: first * step, high: last * step, ticks }
+        Linear { low: first * step, high: last * step, ticks, root: false }
     }
 
     /// Where a value lies between the ends, 0 to 1.
     pub fn share(&self, value: f64) -> f64 {
-        (value - self.low) / (self.high - self.low)
+        let share = (value - self.low) / (self.high - self.low);
+        if self.root {
+            share.max(0.0).sqrt()
+        } else {
+            share
+        }
     }
 }
 

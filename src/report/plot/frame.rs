@@ -109,19 +109,29 @@ const SAMPLE: f64 = 30.0;
 impl Frame {
     /// Lays out everything but the data, the x ticks and the x axis line.
     pub fn new(words: &Words<'_>, y_axis: &Linear, legend: &[(&str, Look)]) -> Frame {
-        let y_label = wrap(words.y_label, LABEL_SIZE, HEIGHT);
+        Frame::sized(words, y_axis, legend, (WIDTH, HEIGHT))
+    }
+
+    /// As [`Frame::new`], for a picture of a given width and a plot area of a given height.
+    pub fn sized(
+        words: &Words<'_>,
+        y_axis: &Linear,
+        legend: &[(&str, Look)],
+        (full_width, full_height): (f64, f64),
+    ) -> Frame {
+        let y_label = wrap(words.y_label, LABEL_SIZE, full_height);
         let tick_width = y_axis.ticks.iter().map(|(_, label)| text_width(label, TICK_SIZE)).fold(0.0, f64::max);
         let left = 14.0 + 14.0 * y_label.len() as f64 + tick_width + 8.0;
-        let right = WIDTH - 14.0;
+        let right = full_width - 14.0;
         let title = wrap(words.title, TITLE_SIZE, right - left);
         let note = wrap(words.note, TICK_SIZE, right - left);
         let top = 14.0 + 17.0 * title.len() as f64 + 14.0 * note.len() as f64 + 4.0;
-        let bottom = top + HEIGHT;
+        let bottom = top + full_height;
         let x_label = wrap(words.x_label, LABEL_SIZE, right - left);
         let legend_top = bottom + 24.0 + 14.0 * x_label.len() as f64 + 10.0;
         let (entries, legend_height) = place_legend(legend, left, right, legend_top);
 
-        let mut picture = Picture::new(WIDTH, legend_top + legend_height + 6.0);
+        let mut picture = Picture::new(full_width, legend_top + legend_height + 6.0);
         let mut y = 10.0;
         for line in &title {
             y += 17.0;
@@ -132,7 +142,7 @@ impl Frame {
             picture.text((left, y - 2.0), line, TICK_SIZE, Anchor::Start, GREY);
         }
         for (value, label) in &y_axis.ticks {
-            let y = bottom - HEIGHT * y_axis.share(*value);
+            let y = bottom - full_height * y_axis.share(*value);
             let color = if *value == 0.0 && y_axis.low < 0.0 { GREY } else { LIGHT };
             picture.line(&[(left, y), (right, y)], Stroke::solid(color, 0.8));
             picture.text((left - 6.0, y + 3.6), label, TICK_SIZE, Anchor::End, BLACK);
@@ -146,17 +156,7 @@ impl Frame {
             let at = ((left + right) / 2.0, bottom + 32.0 + 14.0 * i as f64);
             picture.text(at, line, LABEL_SIZE, Anchor::Middle, BLACK);
         }
-        for ((x, y), lines, look) in entries {
-            if let Some(stroke) = &look.stroke {
-                picture.line(&[(x, y), (x + SAMPLE, y)], stroke.clone());
-            }
-            if let Some((marker, filled)) = look.marker {
-                draw_marker(&mut picture, (x + SAMPLE / 2.0, y), marker, filled, look.color);
-            }
-            for (i, line) in lines.iter().enumerate() {
-                picture.text((x + SAMPLE + 6.0, y + 3.6 + 13.0 * i as f64), line, TICK_SIZE, Anchor::Start, BLACK);
-            }
-        }
+        draw_legend(&mut picture, &entries);
         Frame { picture, left, top, right, bottom }
     }
 
@@ -191,10 +191,28 @@ impl Frame {
     }
 }
 
-type Entry<'a> = (Point, Vec<String>, &'a Look);
+pub(super) fn draw_legend(picture: &mut Picture, entries: &[Entry<'_>]) {
+    for ((x, y), lines, look) in entries {
+        if let Some(stroke) = &look.stroke {
+            picture.line(&[(*x, *y), (x + SAMPLE, *y)], stroke.clone());
+        }
+        if let Some((marker, filled)) = look.marker {
+            draw_marker(picture, (x + SAMPLE / 2.0, *y), marker, filled, look.color);
+        }
+        for (i, line) in lines.iter().enumerate() {
+            picture.text((x + SAMPLE + 6.0, y + 3.6 + 13.0 * i as f64), line, TICK_SIZE, Anchor::Start, BLACK);
+        }
+    }
+}
+
+/// Where a legend's sample begins, its label's lines, and how it looks.
+pub(super) type Entry<'a> = (Point, Vec<String>, &'a Look);
 
 /// One row where all entries fit; else entries of equal width in rows from left to right; a long label takes several lines.
-fn place_legend<'a>(legend: &'a [(&str, Look)], left: f64, right: f64, top: f64) -> (Vec<Entry<'a>>, f64) {
+pub(super) fn place_legend<'a>(legend: &'a [(&str, Look)], left: f64, right: f64, top: f64) -> (Vec<Entry<'a>>, f64) {
+    if legend.is_empty() {
+        return (Vec::new(), 0.0);
+    }
     let room = right - left;
     let lines: Vec<Vec<String>> =
         legend.iter().map(|(label, _)| wrap(label, TICK_SIZE, room - SAMPLE - 10.0)).collect();

@@ -4,7 +4,10 @@ use super::font::{text_width, wrap};
 use super::frame::{LABEL_SIZE, TICK_SIZE, TITLE_SIZE};
 use super::picture::{Anchor, Color, Picture, Stroke, BLACK, GREY, WHITE};
 use super::Plot;
+use crate::report::{write_csv, Record};
 use crate::{Error, Result};
+use serde::Serialize;
+use std::path::Path;
 
 /// Which cells of a matrix are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +49,8 @@ pub struct Heatmaps {
     pub scale_max: Option<f64>,
     /// What an asterisk means, for the caption: `Holm-adjusted p < 0.05`.
     pub mark_meaning: String,
+    /// Below the panels, before what the marks mean.
+    pub note: String,
 }
 
 const MISSING: Color = Color::new(0xd4, 0xd4, 0xd4);
@@ -112,6 +117,33 @@ impl Plot for Heatmaps {
         }
         Ok(picture)
     }
+
+    fn write_data(&self, path: &Path) -> Result<()> {
+        let rows = self.panels.iter().flat_map(|panel| {
+            self.cells(panel).map(move |(row, column, value)| HeatmapRow {
+                panel: panel.title.clone(),
+                row: panel.labels.get(row).cloned().unwrap_or_default(),
+                column: panel.labels.get(column).cloned().unwrap_or_default(),
+                value,
+                marked: marked(panel, row, column),
+            })
+        });
+        write_csv(path, &rows.collect::<Vec<_>>())
+    }
+}
+
+/// A cell that is drawn.
+#[derive(Serialize)]
+struct HeatmapRow {
+    panel: String,
+    row: String,
+    column: String,
+    value: Option<f64>,
+    marked: bool,
+}
+
+impl Record for HeatmapRow {
+    const COLUMNS: &'static [&'static str] = &["panel", "row", "column", "value", "marked"];
 }
 
 /// Where a panel's first drawn cell is, and which of its rows and columns are drawn.
@@ -225,11 +257,11 @@ impl Heatmaps {
         let mut ticks: Vec<(f64, String)> =
             round.ticks.into_iter().filter(|(value, _)| *value <= max * 1.000_001).collect();
         ticks.dedup_by(|a, b| a.0 == b.0);
-        Ok(Linear { low: round.low, high: max, ticks })
+        Ok(Linear { low: round.low, high: max, ticks, root: false })
     }
 
     fn caption(&self, numbered: bool) -> String {
-        let mut parts = Vec::new();
+        let mut parts: Vec<String> = (!self.note.is_empty()).then(|| self.note.clone()).into_iter().collect();
         if self.panels.iter().any(|panel| self.cells(panel).any(|(row, column, _)| marked(panel, row, column))) {
             let sign = if numbered { "*" } else { "dot" };
             let meaning = if self.mark_meaning.is_empty() { "significant" } else { &self.mark_meaning };

@@ -1,7 +1,8 @@
 //! Plots as SVG and PNG of the same picture: for print (2x a paper's column), for colour-blind readers, and the same
 //! bytes on every machine.
 //!
-//! A plot is a plain value ([`StepPlot`], [`Heatmaps`], [`Scatter`]); [`Plot::save`] writes `NAME.svg` and `NAME.png`.
+//! A plot is a plain value ([`StepPlot`], [`Heatmaps`], [`Scatter`], [`CurvePlot`], [`CountPlot`]); [`Plot::save`] writes
+//! `NAME.svg` and `NAME.png`, and [`Plot::write_data`] the values that it shows as CSV.
 //! Lines differ in colour (the palette of Okabe and Ito 2008), in marker and in dash, so that they stay apart in grey;
 //! the legend lies below the axes, where it hides nothing.
 //!
@@ -25,21 +26,27 @@
 //!         points: vec![(Step::Number(0), 0.05), (Step::Number(1000), 0.07), (Step::Final, 0.19)],
 //!         band: None,
 //!     }],
+//!     note: String::new(),
 //! };
 //! assert!(plot.svg()?.contains("training step"));
 //! # Ok::<(), isogloss::Error>(())
 //! ```
 
 mod axis;
+mod counts;
+mod curves;
 mod font;
 mod frame;
 mod heatmap;
+mod panels;
 mod picture;
 mod scatter;
 mod steps;
 #[cfg(test)]
 mod tests;
 
+pub use counts::{CountBar, CountPanel, CountPlot};
+pub use curves::{CurveLine, CurvePanel, CurvePlot};
 pub use heatmap::{Heatmap, Heatmaps, Triangle};
 pub use picture::Picture;
 pub use scatter::{Scatter, ScatterGroup};
@@ -57,6 +64,12 @@ pub trait Plot {
     /// [`Error::Data`] where a value is not finite or the parts do not fit each other. Empty data is no error: the
     /// picture says so.
     fn picture(&self) -> Result<Picture>;
+
+    /// Writes the values that are drawn as CSV at full precision, a row a point or a cell.
+    ///
+    /// # Errors
+    /// As [`write_csv`](crate::report::write_csv).
+    fn write_data(&self, path: &Path) -> Result<()>;
 
     /// The plot as an SVG document.
     ///
@@ -82,8 +95,17 @@ pub trait Plot {
     where
         Self: Sized,
     {
-        let picture = self.picture()?;
-        let (svg, png) = (picture.svg(), picture.png()?);
+        self.picture()?.save(path_without_extension)
+    }
+}
+
+impl Picture {
+    /// Writes `BASE.svg` and `BASE.png`, and returns their paths.
+    ///
+    /// # Errors
+    /// As [`Picture::png`]; [`Error::Io`] where a file cannot be written.
+    pub fn save(&self, path_without_extension: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
+        let (svg, png) = (self.svg(), self.png()?);
         let mut paths = Vec::new();
         for (extension, bytes) in [(".svg", svg.as_bytes()), (".png", png.as_slice())] {
             // Appended, not replaced: `overlap.residual.3` has no extension.

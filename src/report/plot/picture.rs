@@ -135,6 +135,22 @@ impl Picture {
         self.shapes.push(Shape::Text { at, text: text.to_string(), size, anchor, color, turned: true });
     }
 
+    /// Draws another picture into this one, its upper left corner at a point.
+    pub(super) fn place(&mut self, other: Picture, (dx, dy): Point) {
+        let moved = |(x, y): Point| rounded((x + dx, y + dy));
+        let all = |points: Vec<Point>| points.into_iter().map(moved).collect();
+        self.shapes.extend(other.shapes.into_iter().map(|shape| match shape {
+            Shape::Line { points, stroke } => Shape::Line { points: all(points), stroke },
+            Shape::Area { points, fill, stroke } => Shape::Area { points: all(points), fill, stroke },
+            Shape::Circle { center, radius, fill, stroke } => {
+                Shape::Circle { center: moved(center), radius, fill, stroke }
+            }
+            Shape::Text { at, text, size, anchor, color, turned } => {
+                Shape::Text { at: moved(at), text, size, anchor, color, turned }
+            }
+        }));
+    }
+
     /// Width and height in units; the SVG has that many CSS pixels, the PNG twice as many pixels.
     pub fn size(&self) -> (f64, f64) {
         (self.width, self.height)
@@ -142,9 +158,18 @@ impl Picture {
 
     /// The picture as an SVG document.
     pub fn svg(&self) -> String {
+        self.document("xmlns=\"http://www.w3.org/2000/svg\"")
+    }
+
+    /// The picture as an element of an HTML page: no namespace, which HTML implies, and a label for readers who do not see it.
+    pub fn inline_svg(&self, label: &str) -> String {
+        self.document(&format!("role=\"img\" aria-label=\"{}\"", escape(label).replace('"', "&quot;")))
+    }
+
+    fn document(&self, attributes: &str) -> String {
         let (width, height) = (number(self.width), number(self.height));
         let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
+            "<svg {attributes} width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
              font-family=\"{}, Verdana, Arial, sans-serif\">\n<rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n",
             font::FAMILY
         );

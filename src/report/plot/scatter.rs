@@ -4,7 +4,10 @@ use super::font::text_width;
 use super::frame::{cyclic, draw_marker, Frame, Look, Marker, Words, MARKERS, PALETTE};
 use super::picture::{Anchor, Picture, Point, Stroke, BLACK};
 use super::Plot;
+use crate::report::{write_csv, Record};
 use crate::Result;
+use serde::Serialize;
+use std::path::Path;
 
 /// Points of one colour and marker in a [`Scatter`].
 #[derive(Clone, Debug, PartialEq)]
@@ -110,6 +113,33 @@ impl Plot for Scatter {
         }
         Ok(frame.picture)
     }
+
+    fn write_data(&self, path: &Path) -> Result<()> {
+        let rows = self.groups.iter().flat_map(|group| {
+            group.points.iter().map(|(x, y, label)| ScatterRow {
+                group: group.label.clone(),
+                label: label.clone(),
+                x: *x,
+                y: *y,
+                fitted: self.line.map(|(slope, intercept)| slope * x + intercept),
+            })
+        });
+        write_csv(path, &rows.collect::<Vec<_>>())
+    }
+}
+
+/// A point that is drawn, and the height of the line there.
+#[derive(Serialize)]
+struct ScatterRow {
+    group: String,
+    label: Option<String>,
+    x: f64,
+    y: f64,
+    fitted: Option<f64>,
+}
+
+impl Record for ScatterRow {
+    const COLUMNS: &'static [&'static str] = &["group", "label", "x", "y", "fitted"];
 }
 
 const LABEL: f64 = 8.0;

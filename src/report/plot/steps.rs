@@ -5,11 +5,15 @@ use super::frame::{cyclic, draw_marker, Frame, Look, Marker, Words, DASHES, MARK
 use super::picture::{Picture, Point, Stroke, BLACK, GREY};
 use super::Plot;
 use crate::checkpoint::Step;
+use crate::report::{write_csv, Record};
 use crate::{Error, Result};
+use serde::Serialize;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// What a line stands for, and so how it is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum LineStyle {
     /// What was measured: a colour and a filled marker of its own.
     Measured,
@@ -49,6 +53,8 @@ pub struct StepPlot {
     pub y_label: String,
     /// The lines, in the order of the legend.
     pub lines: Vec<StepLine>,
+    /// Below the title, smaller: what a band is.
+    pub note: String,
 }
 
 impl Plot for StepPlot {
@@ -66,7 +72,7 @@ impl Plot for StepPlot {
         let looks = looks(&self.lines);
         let legend: Vec<(&str, Look)> =
             self.lines.iter().map(|line| line.label.as_str()).zip(looks.iter().cloned()).collect();
-        let words = Words { title: &self.title, note: "", x_label: &self.x_label, y_label: &self.y_label };
+        let words = Words { title: &self.title, note: &self.note, x_label: &self.x_label, y_label: &self.y_label };
         let mut frame = Frame::new(&words, &y_axis, &legend);
         let x_axis = StepAxis::new(&steps, frame.left, frame.right);
         let ticks = x_axis.ticks(&steps, |label| text_width(label, TICK_SIZE));
@@ -95,6 +101,32 @@ impl Plot for StepPlot {
         }
         Ok(frame.picture)
     }
+
+    fn write_data(&self, path: &Path) -> Result<()> {
+        let rows = self.lines.iter().flat_map(|line| {
+            line.points.iter().enumerate().map(move |(i, &(step, value))| {
+                let band = line.band.as_ref().and_then(|band| band.get(i));
+                let (low, high) = (band.map(|band| band.0), band.map(|band| band.1));
+                StepRow { line: line.label.clone(), style: line.style, step, value, low, high }
+            })
+        });
+        write_csv(path, &rows.collect::<Vec<_>>())
+    }
+}
+
+/// A point that is drawn.
+#[derive(Serialize)]
+struct StepRow {
+    line: String,
+    style: LineStyle,
+    step: Step,
+    value: f64,
+    low: Option<f64>,
+    high: Option<f64>,
+}
+
+impl Record for StepRow {
+    const COLUMNS: &'static [&'static str] = &["line", "style", "step", "value", "low", "high"];
 }
 
 #[derive(Clone, Copy)]

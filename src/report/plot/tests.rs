@@ -39,6 +39,7 @@ fn series() -> StepPlot {
         x_label: "training step".into(),
         y_label: "overlap (share of the top k)".into(),
         lines,
+        note: String::new(),
     }
 }
 
@@ -63,6 +64,7 @@ fn languages() -> Heatmaps {
         triangle: Triangle::Lower,
         scale_max: None,
         mark_meaning: "Holm-adjusted p < 0.05".into(),
+        note: String::new(),
     }
 }
 
@@ -125,8 +127,7 @@ fn pictures_for_the_eye() {
 }
 
 fn edge_cases() -> Vec<(&'static str, Box<dyn Plot>)> {
-    let steps =
-        |lines| StepPlot { title: "t".into(), x_label: "training step".into(), y_label: "overlap".into(), lines };
+    let steps = |lines| StepPlot { title: "t".into(), y_label: "overlap".into(), lines, ..series() };
     let long = "a label that goes on and on, naming the attribute, the site, the method and its settings, so that no row holds it";
     let one = |at| {
         let mut measured = line("POS", LineStyle::Measured, vec![(at, 0.2)]);
