@@ -85,10 +85,15 @@ fn the_same_study_gives_the_same_bytes_with_any_number_of_threads() {
     assert_eq!(run("second", "2"), first);
     assert_eq!(run("third", "1"), first);
     let header = |name: &str| String::from_utf8_lossy(&first[name]).lines().next().unwrap().to_string();
-    assert_eq!(header("overlap_vs_step.csv"), "model,step,site,attribute,k,pairs,overlap,expected,excess,ceiling");
+    assert_eq!(
+        header("overlap_vs_step.csv"),
+        "model,step,site,attribute,k,pairs,overlap,expected,excess,ceiling,of_ceiling,excess_of_ceiling,shuffled,\
+         cross_attribute"
+    );
     assert_eq!(
         header("overlap.csv"),
-        "model,step,site,attribute,language_a,language_b,k,seed,neurons,shared,overlap,expected,excess,p_value,p_holm,p_bh"
+        "model,step,site,attribute,language_a,language_b,k,seed,neurons,shared,overlap,expected,excess,p_value,p_holm,p_bh,\
+         p_by,jaccard,control,attribute_b"
     );
 }
 

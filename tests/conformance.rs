@@ -228,7 +228,7 @@ fn the_number_ranked_is_none_one_all_or_an_error() {
         let all = words.rank(&method, 16).unwrap();
         for k in [0, 1, 16] {
             let ranked = words.rank(&method, k).unwrap();
-            assert_eq!((ranked.ranking.curve().len(), ranked.ranking.n_neurons()), (k, 16), "{name}");
+            assert_eq!((ranked.ranking.curve().len(), ranked.ranking.n_neurons()), (k, Some(16)), "{name}");
             // A longer ranking begins with the shorter.
             assert_eq!(ranked.ranking.curve(), &all.ranking.curve()[..k], "{name}");
             assert_eq!((&ranked.probe, ranked.all), (&all.probe, all.all), "{name}");

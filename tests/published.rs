@@ -3,10 +3,12 @@
 
 use isogloss::checkpoint::Step;
 use isogloss::published::{find_same_weights, HiddenSize, Published, SameWeightsChoice, Scores, Selections};
+use isogloss::ranking::{Cell, CurvePoint, RankedCell, Ranking};
+use isogloss::Site;
 use serde_json::{json, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
@@ -146,6 +148,10 @@ impl Tree {
     }
 
     fn run(&self, more: &[&str]) -> Output {
+        self.command(more).output().unwrap()
+    }
+
+    fn command(&self, more: &[&str]) -> Command {
         let examples = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples");
         let path = examples.join("published");
         assert!(path.is_file(), "{} is not built: run `cargo build --examples` first", path.display());
@@ -154,7 +160,8 @@ impl Tree {
         if !more.contains(&"--k") {
             command.args(["--k", "30"]);
         }
-        command.arg("--out").arg(self.out()).args(more).output().unwrap()
+        command.arg("--out").arg(self.out()).args(more);
+        command
     }
 
     /// The run fails, says every one of `why`, does not panic, and leaves no files.
@@ -333,8 +340,8 @@ fn the_same_bytes_with_any_number_of_threads() {
         files.map(|path| (path.clone(), fs::read(path).unwrap())).collect::<BTreeMap<_, _>>()
     };
     let first = (tree.succeeds(&["--hidden-size", "96"]), files());
-    std::env::set_var("RAYON_NUM_THREADS", "1");
-    assert!((tree.succeeds(&["--hidden-size", "96"]), files()) == first);
+    let one = tree.command(&["--hidden-size", "96"]).env("RAYON_NUM_THREADS", "1").output().unwrap();
+    assert!((String::from_utf8(one.stdout).unwrap(), files()) == first);
 }
 
 #[test]
@@ -409,10 +416,39 @@ fn the_same_weights_probed_twice_are_found_and_are_the_ceiling() {
 
 #[test]
 fn drift_alone_is_never_taken_for_the_same_weights() {
+    let cells = |rankings: &Rankings, width: usize| -> Vec<RankedCell> {
+        let cell = |(key, neurons): (&Key, &Vec<usize>)| {
+            let (model, step, layer, language, attribute) = *key;
+            let cell = Cell {
+                model: model.into(),
+                step,
+                site: Site::Residual(layer - 1),
+                attribute: attribute.into(),
+                language: CODES[language].into(),
+                method: "poisson".into(),
+                seed: 0,
+                control: Default::default(),
+            };
+            let point =
+                |(i, &neuron)| CurvePoint { rank: i + 1, neuron, nmi_dev: None, nmi_test: None, accuracy_test: None };
+            RankedCell { cell, ranking: Ranking::new(width, neurons.iter().enumerate().map(point).collect()).unwrap() }
+        };
+        rankings.iter().map(cell).collect()
+    };
     for width in 60..100 {
-        let tree = Tree::of(drifting("m", width, &[1, 2, 3, 4, 5, 6].map(number)));
-        let selections = Selections::read(tree.selections(), &HiddenSize::All(width)).unwrap();
-        assert_eq!(find_same_weights(&selections.cells, 30).unwrap(), [], "width {width}");
+        let mut rankings = drifting("m", width, &[1, 2, 3, 4, 5, 6].map(number));
+        assert_eq!(find_same_weights(&cells(&rankings, width), 30).unwrap(), [], "width {width}");
+        // Nor is a model that has come to rest, whose steps are all equally alike.
+        let mut random = Random(width as u64 + 1000);
+        let keys: Vec<Key> = rankings.keys().copied().collect();
+        for key in keys {
+            let mut neurons = rankings[&(key.0, number(1), key.2, key.3, key.4)].clone();
+            if key.1 != number(1) {
+                random.drift(&mut neurons, 10, width);
+                rankings.insert(key, neurons);
+            }
+        }
+        assert_eq!(find_same_weights(&cells(&rankings, width), 30).unwrap(), [], "at rest, width {width}");
     }
 }
 

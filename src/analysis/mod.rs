@@ -16,7 +16,7 @@
 //!     });
 //!     let cell = Cell {
 //!         model: "bloom".into(), step: "1000".parse()?, site: "residual.3".parse()?, attribute: "Number".into(),
-//!         language: language.into(), method: "poisson".into(), seed: 0,
+//!         language: language.into(), method: "poisson".into(), seed: 0, control: Default::default(),
 //!     };
 //!     Ok(RankedCell { cell, ranking: Ranking::new(10, curve.collect())? })
 //! };

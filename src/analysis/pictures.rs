@@ -4,7 +4,7 @@ use super::summary::ALPHA;
 use super::{file_name, Analysis};
 use crate::checkpoint::Step;
 use crate::correlation::{Level, Point};
-use crate::overlap::{PairOverlap, StepOverlap, MEAN};
+use crate::overlap::{Control, PairOverlap, StepOverlap, MEAN};
 use crate::report::plot::{Heatmap, Heatmaps, LineStyle, Plot, Scatter, ScatterGroup, StepLine, StepPlot, Triangle};
 use crate::report::{number, p_value};
 use crate::stats::mean;
@@ -61,7 +61,8 @@ fn by_step(analysis: &Analysis, model: &str) -> StepPlot {
 
 fn by_pair(analysis: &Analysis, model: &str) -> Heatmaps {
     let k = first_k(analysis);
-    let pairs: Vec<&PairOverlap> = analysis.pairs.iter().filter(|row| row.model == model && row.k == k).collect();
+    let plain = analysis.pairs.iter().filter(|row| row.control == Control::None);
+    let pairs: Vec<&PairOverlap> = plain.filter(|row| row.model == model && row.k == k).collect();
     let last = pairs.iter().map(|row| row.step).max();
     let labels: Vec<String> = analysis.languages().into_iter().map(String::from).collect();
     let panels = analysis.settings.attributes.iter().map(|attribute| {

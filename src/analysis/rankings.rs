@@ -1,5 +1,5 @@
 use crate::checkpoint::Step;
-use crate::ranking::{Cell, CurvePoint, RankedCell};
+use crate::ranking::{Cell, Control, CurvePoint, RankedCell};
 use crate::report::Record;
 use crate::Site;
 use serde::Serialize;
@@ -31,6 +31,8 @@ pub struct RankingRow {
     pub nmi_test: Option<f64>,
     /// Share of test words right.
     pub accuracy_test: Option<f64>,
+    /// Whether the labels were the real ones.
+    pub control: Control,
 }
 
 impl Record for RankingRow {
@@ -47,6 +49,7 @@ impl Record for RankingRow {
         "nmi_dev",
         "nmi_test",
         "accuracy_test",
+        "control",
     ];
 }
 
@@ -55,7 +58,7 @@ impl RankingRow {
     pub fn of(rankings: &[RankedCell]) -> Vec<RankingRow> {
         let rows = rankings.iter().flat_map(|RankedCell { cell, ranking }| {
             ranking.curve().iter().map(move |point| {
-                let Cell { model, step, site, attribute, language, method, seed } = cell.clone();
+                let Cell { model, step, site, attribute, language, method, seed, control } = cell.clone();
                 let CurvePoint { rank, neuron, nmi_dev, nmi_test, accuracy_test } = *point;
                 RankingRow {
                     model,
@@ -70,6 +73,7 @@ impl RankingRow {
                     nmi_dev,
                     nmi_test,
                     accuracy_test,
+                    control,
                 }
             })
         });

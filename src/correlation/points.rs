@@ -1,6 +1,6 @@
 use super::{PAIR_ATTRIBUTE, WITHOUT_FINAL};
 use crate::checkpoint::Step;
-use crate::overlap::{excess, PairOverlap, StepOverlap, MEAN};
+use crate::overlap::{excess, Control, PairOverlap, StepOverlap, MEAN};
 use crate::stats::mean;
 use crate::transfer::{MeanScores, TransferScores};
 use serde::{Deserialize, Serialize};
@@ -125,7 +125,7 @@ type Pairs<'a> = BTreeMap<&'a str, BTreeMap<(Step, &'a str), Vec<&'a PairOverlap
 
 fn pair_points(pairs: &[PairOverlap], scores: &MeanScores, source: &str, k: usize) -> Vec<Point> {
     let mut with_source: Pairs<'_> = BTreeMap::new();
-    for row in pairs.iter().filter(|row| row.k == k) {
+    for row in pairs.iter().filter(|row| row.k == k && row.control == Control::None) {
         let other = match (row.language_a.as_str(), row.language_b.as_str()) {
             (a, b) if a == source => b,
             (a, b) if b == source => a,

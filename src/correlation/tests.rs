@@ -15,6 +15,10 @@ fn step_overlap(step: Step, site: &str, attribute: &str, overlap: f64) -> StepOv
         expected: Some(0.1),
         excess: Some((overlap - 0.1) / 0.9),
         ceiling: None,
+        of_ceiling: None,
+        excess_of_ceiling: None,
+        shuffled: None,
+        cross_attribute: None,
     }
 }
 
@@ -36,6 +40,10 @@ fn pair(step: Step, site: usize, attribute: &str, languages: (&str, &str), seed:
         p_value: None,
         p_holm: None,
         p_bh: None,
+        p_by: None,
+        jaccard: 0.0,
+        control: Default::default(),
+        attribute_b: None,
     }
 }
 

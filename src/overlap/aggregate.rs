@@ -1,4 +1,4 @@
-use super::{PairOverlap, SelfOverlap, MEAN};
+use super::{Control, PairOverlap, SelfOverlap, MEAN};
 use crate::checkpoint::Step;
 use crate::stats::mean;
 use crate::Site;
@@ -29,6 +29,20 @@ pub struct StepOverlap {
     pub excess: Option<f64>,
     /// The mean over the languages with two seeds or more of their overlap with themselves; `None` where a part has none.
     pub ceiling: Option<f64>,
+    /// `overlap / ceiling`; `None` where there is no ceiling or it is 0.
+    #[serde(default)]
+    pub of_ceiling: Option<f64>,
+    /// `(overlap - expected) / (ceiling - expected)`: 0 at chance, 1 at the ceiling; `None` where either is not known or the
+    /// ceiling is not above chance.
+    #[serde(default)]
+    pub excess_of_ceiling: Option<f64>,
+    /// The mean overlap of rankings of shuffled labels; `None` where a part has none.
+    #[serde(default)]
+    pub shuffled: Option<f64>,
+    /// The mean overlap of the attribute's rankings with those of other attributes in other languages, over all of
+    /// [`cross_attribute`](super::cross_attribute())'s pairs that it has a part in; `None` where a part has none.
+    #[serde(default)]
+    pub cross_attribute: Option<f64>,
 }
 
 /// Model, step, k, site, attribute.
@@ -45,6 +59,8 @@ struct Rate {
     expected: Option<f64>,
     excess: Option<f64>,
     ceiling: Option<f64>,
+    shuffled: Option<f64>,
+    cross_attribute: Option<f64>,
 }
 
 /// The table of overlap against step, as Wang, Minervini and Ponti 2024 (arXiv 2406.13229) aggregate it.
@@ -53,6 +69,9 @@ struct Rate {
 /// [`MEAN`] is the unweighted mean of the attributes' rates at a site, whatever the number of pairs of each; site [`MEAN`]
 /// is the mean over sites, of one attribute or of the sites' [`MEAN`]. Rows come by model, step, site, attribute and `k`,
 /// each [`MEAN`] after what it is of.
+///
+/// Of `pairs`, rows of controls enter the columns of the controls alone ([`cross_attribute`](super::cross_attribute()) makes
+/// those that [`pairs`](super::pairs()) does not).
 pub fn by_step(pairs: &[PairOverlap], ceilings: &[SelfOverlap]) -> Vec<StepOverlap> {
     let rates = cell_rates(pairs, ceilings);
     let mut rows = Vec::new();
@@ -75,6 +94,12 @@ pub fn by_step(pairs: &[PairOverlap], ceilings: &[SelfOverlap]) -> Vec<StepOverl
                 expected: rate.expected,
                 excess: rate.excess,
                 ceiling: rate.ceiling,
+                of_ceiling: rate.ceiling.filter(|ceiling| *ceiling > 0.0).map(|ceiling| rate.overlap / ceiling),
+                excess_of_ceiling: rate.ceiling.zip(rate.expected).and_then(|(ceiling, expected)| {
+                    (ceiling > expected).then(|| (rate.overlap - expected) / (ceiling - expected))
+                }),
+                shuffled: rate.shuffled,
+                cross_attribute: rate.cross_attribute,
             };
             // `None`, an aggregate, sorts last.
             let order = (site_order.is_none(), site_order, attribute.is_none(), attribute.map(str::to_owned));
@@ -112,36 +137,77 @@ pub fn by_step(pairs: &[PairOverlap], ceilings: &[SelfOverlap]) -> Vec<StepOverl
 
 /// The rate of every attribute at every site.
 fn cell_rates<'a>(pairs: &'a [PairOverlap], ceilings: &'a [SelfOverlap]) -> BTreeMap<CellKey<'a>, Rate> {
-    let mut cells: BTreeMap<CellKey<'a>, BTreeMap<(&str, &str), Vec<&PairOverlap>>> = BTreeMap::new();
-    for row in pairs {
-        let cell = cells.entry((&row.model, row.step, row.k, row.site, &row.attribute)).or_default();
-        cell.entry((&row.language_a, &row.language_b)).or_default().push(row);
-    }
     let mut self_overlaps: BTreeMap<CellKey<'a>, Vec<f64>> = BTreeMap::new();
     for row in ceilings {
         let key = (row.model.as_str(), row.step, row.k, row.site, row.attribute.as_str());
         self_overlaps.entry(key).or_default().push(row.self_overlap);
     }
-    let rate = |(key, cell): (CellKey<'a>, BTreeMap<(&str, &str), Vec<&PairOverlap>>)| {
-        // A pair with more seeds than another counts once all the same.
-        let over_pairs = |value: fn(&PairOverlap) -> Option<f64>| {
-            mean_of_all(cell.values().map(|seeds| mean_of_all(seeds.iter().map(|row| value(row)))))
-        };
+    let own = |row: &'a PairOverlap| row.attribute.as_str();
+    let mut shuffled = BTreeMap::new();
+    for_cells(pairs, Control::Shuffled, own, |key, cell| {
+        shuffled.insert(key, over_pairs(cell, |row| Some(row.overlap)));
+    });
+    // A crossed pair is of both its attributes.
+    let mut crossed: BTreeMap<CellKey<'a>, (f64, usize)> = BTreeMap::new();
+    let other = |row: &'a PairOverlap| row.attribute_b.as_deref().unwrap_or_default();
+    for attribute in [&own as &dyn Fn(&'a PairOverlap) -> &'a str, &other] {
+        for_cells(pairs, Control::CrossAttribute, attribute, |key, cell| {
+            let (sum, count) = crossed.entry(key).or_default();
+            if let Some(mean) = over_pairs(cell, |row| Some(row.overlap)) {
+                *sum += mean * cell.len() as f64;
+                *count += cell.len();
+            }
+        });
+    }
+    let mut rates = BTreeMap::new();
+    for_cells(pairs, Control::None, own, |key, cell| {
+        let Some(overlap) = over_pairs(cell, |row| Some(row.overlap)) else { return };
         let rate = Rate {
             pairs: cell.len(),
-            overlap: over_pairs(|row| Some(row.overlap))?,
-            expected: over_pairs(|row| row.expected),
-            excess: over_pairs(|row| row.excess),
+            overlap,
+            expected: over_pairs(cell, |row| row.expected),
+            excess: over_pairs(cell, |row| row.excess),
             ceiling: self_overlaps.get(&key).and_then(|values| mean(values.iter().copied())),
+            shuffled: shuffled.get(&key).copied().flatten(),
+            cross_attribute: crossed.get(&key).map(|(sum, count)| sum / *count as f64),
         };
-        Some((key, rate))
-    };
-    cells.into_iter().filter_map(rate).collect()
+        rates.insert(key, rate);
+    });
+    rates
+}
+
+/// Calls `each` with the rows of every cell, pair by pair, of the rows of one control.
+fn for_cells<'a>(
+    pairs: &'a [PairOverlap],
+    control: Control,
+    attribute: impl Fn(&'a PairOverlap) -> &'a str + Copy,
+    mut each: impl FnMut(CellKey<'a>, &[&[&'a PairOverlap]]),
+) {
+    let cell = |row: &'a PairOverlap| (row.model.as_str(), row.step, row.k, row.site, attribute(row));
+    let pair = |row: &'a PairOverlap| (&row.language_a, &row.language_b, &row.attribute, &row.attribute_b);
+    let mut rows: Vec<&PairOverlap> = pairs.iter().filter(|row| row.control == control).collect();
+    // Stable, and next to nothing for rows in the order of the table.
+    rows.sort_by(|a, b| cell(a).cmp(&cell(b)).then_with(|| pair(a).cmp(&pair(b))));
+    for of_cell in rows.chunk_by(|a, b| cell(a) == cell(b)) {
+        let Some(&first) = of_cell.first() else { continue };
+        let by_pair: Vec<&[&PairOverlap]> = of_cell.chunk_by(|a, b| pair(a) == pair(b)).collect();
+        each(cell(first), &by_pair);
+    }
+}
+
+/// The mean over pairs of the means over seeds: a pair with more seeds than another counts once all the same.
+fn over_pairs(pairs: &[&[&PairOverlap]], value: impl Fn(&PairOverlap) -> Option<f64>) -> Option<f64> {
+    mean_of_all(pairs.iter().map(|seeds| mean_of_all(seeds.iter().map(|row| value(row)))))
 }
 
 /// The mean, or `None` where a part is missing: a mean over other parts than its neighbour's would mislead.
 pub(crate) fn mean_of_all(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
-    values.collect::<Option<Vec<f64>>>().and_then(mean)
+    let (mut sum, mut n) = (0.0, 0usize);
+    for value in values {
+        sum += value?;
+        n += 1;
+    }
+    (n > 0).then(|| sum / n as f64)
 }
 
 fn mean_rate(rates: &[Rate], pairs: impl FnOnce(&mut dyn Iterator<Item = usize>) -> usize) -> Option<Rate> {
@@ -151,5 +217,7 @@ fn mean_rate(rates: &[Rate], pairs: impl FnOnce(&mut dyn Iterator<Item = usize>)
         expected: mean_of_all(rates.iter().map(|rate| rate.expected)),
         excess: mean_of_all(rates.iter().map(|rate| rate.excess)),
         ceiling: mean_of_all(rates.iter().map(|rate| rate.ceiling)),
+        shuffled: mean_of_all(rates.iter().map(|rate| rate.shuffled)),
+        cross_attribute: mean_of_all(rates.iter().map(|rate| rate.cross_attribute)),
     })
 }

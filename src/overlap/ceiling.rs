@@ -1,8 +1,8 @@
-use super::pairs::{describe, distinct, one_method, same_width};
+use super::cells::{distinct, same_length, table_key, Sorted};
 use crate::checkpoint::Step;
-use crate::ranking::{RankedCell, Top};
+use crate::ranking::{Control, RankedCell, Top};
 use crate::stats::mean;
-use crate::{Error, Result, Site};
+use crate::{Result, Site};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -27,36 +27,33 @@ pub struct SelfOverlap {
     pub self_overlap: f64,
 }
 
-/// The noise ceiling: the overlap of every cell with itself under other seeds. A cell with one seed has no row. Sorted by
-/// the columns of the table.
+/// The noise ceiling: the overlap of every cell with itself under other seeds. A cell with one seed has no row, and rankings
+/// of shuffled labels are left out. Sorted by the columns of the table.
 ///
 /// # Errors
 /// As [`pairs`](super::pairs()).
 pub fn ceiling(cells: &[RankedCell], ks: &[usize]) -> Result<Vec<SelfOverlap>> {
     let ks = distinct(ks)?;
-    one_method(cells)?;
-    let mut groups: BTreeMap<_, BTreeMap<u64, &RankedCell>> = BTreeMap::new();
-    for ranked in cells {
-        let cell = &ranked.cell;
-        let group = groups.entry((&cell.model, cell.step, cell.site, &cell.attribute, &cell.language)).or_default();
-        if let Some((_, other)) = group.first_key_value() {
-            same_width(other, ranked)?;
-        }
-        if group.insert(cell.seed, ranked).is_some() {
-            return Err(Error::Data(format!("{} is ranked twice", describe(cell))));
-        }
+    let sorted = Sorted::new(cells)?.check(&ks)?;
+    let mut groups: BTreeMap<_, Vec<&RankedCell>> = BTreeMap::new();
+    for ranked in sorted.cells().iter().filter(|ranked| ranked.cell.control == Control::None) {
+        groups.entry((table_key(&ranked.cell), &ranked.cell.language)).or_default().push(ranked);
     }
     let mut rows = Vec::new();
-    for ((model, step, site, attribute, language), group) in groups {
+    for (((model, step, site, attribute), language), group) in groups {
+        for neighbours in group.windows(2) {
+            let [a, b] = neighbours else { continue };
+            same_length(a, b)?;
+        }
         for &k in &ks {
-            let tops = group.values().map(|ranked| Top::of_cell(ranked, k)).collect::<Result<Vec<Top>>>()?;
+            let tops = group.iter().map(|ranked| Top::new(&ranked.ranking, k)).collect::<Result<Vec<Top>>>()?;
             let overlaps = tops.iter().enumerate().flat_map(|(i, a)| tops.iter().skip(i + 1).map(move |b| a.shared(b)));
             let Some(self_overlap) = mean(overlaps.map(|shared| shared as f64 / k as f64)) else { continue };
             rows.push(SelfOverlap {
-                model: model.clone(),
+                model: model.to_owned(),
                 step,
                 site,
-                attribute: attribute.clone(),
+                attribute: attribute.to_owned(),
                 language: language.clone(),
                 k,
                 seeds: tops.len(),

@@ -6,8 +6,25 @@
 //! (arXiv 2205.02023) estimate that by a million permutations, here it is exact. The same language under two seeds says
 //! how much a ranking agrees with itself: the ceiling that an overlap is read against.
 //!
-//! Three tables follow from rankings: [`pairs()`] (a row a pair of languages), [`ceiling()`] (a row a language) and
-//! [`by_step`] (their means over pairs, attributes and sites).
+//! Beside every overlap stand controls ([`Control`]): neurons that dominate a representation are ranked high whatever is
+//! asked, and beat the hypergeometric null without any grammar. Rankings of probes of shuffled labels, and the overlap of one
+//! attribute in `a` with another in `b`, say by how much.
+//!
+//! | function | table | a row is |
+//! | --- | --- | --- |
+//! | [`pairs()`], [`cross_attribute()`] | `overlap.csv` | a pair of languages, with chance, p-values and their corrections |
+//! | [`ceiling()`] | `ceiling.csv` | a language's overlap with itself |
+//! | [`by_step`] | `overlap_vs_step.csv` | means over pairs, attributes and sites, with ceiling and controls |
+//! | [`by_k()`] | `overlap_by_k.csv` | the mean over pairs at every `k` from 1 on |
+//! | [`measures()`] | `overlap_measures.csv` | other measures of a pair: [`jaccard`], [`area`], [`rank_biased`], [`weighted`], overlap over ceiling |
+//! | [`sharing()`] | `sharing.csv` | how many neurons `m` of the `n` languages share, with chance and p-value |
+//!
+//! The functions of two rankings ([`shared`], [`jaccard`], ...) stand alone; [`compare`] does them all and checks what the
+//! rankings are of. [`most_shared`] names the neurons that many languages have in common.
+//!
+//! A ranking out of a population of unknown size ([`Ranking::of_unknown_width`](crate::ranking::Ranking::of_unknown_width))
+//! has overlaps, but neither chance nor p-values: these are `None`. Rankings of different widths, lengths, sites, models or
+//! methods are never compared: that is an error.
 //!
 //! # Examples
 //! ```
@@ -20,7 +37,7 @@
 //!     });
 //!     let cell = Cell {
 //!         model: "bloom".into(), step: "1000".parse()?, site: "residual.3".parse()?, attribute: "Number".into(),
-//!         language: language.into(), method: "poisson".into(), seed: 0,
+//!         language: language.into(), method: "poisson".into(), seed: 0, control: Default::default(),
 //!     };
 //!     Ok(RankedCell { cell, ranking: Ranking::new(10, curve.collect())? })
 //! };
@@ -34,12 +51,23 @@
 //! ```
 
 mod aggregate;
+mod by_k;
 mod ceiling;
+mod cells;
+mod counts;
+mod measures;
 mod pairs;
+mod sharing;
 
 pub use aggregate::{by_step, StepOverlap};
+pub use by_k::{by_k, OverlapByK};
 pub use ceiling::{ceiling, SelfOverlap};
-pub use pairs::{pairs, shared, PairOverlap};
+pub use measures::{
+    area, area_expected, compare, jaccard, measures, overlap_by_k, rank_biased, ruzicka, shared_by_k, weighted,
+    Comparison, OverlapMeasures, RankBiased, RBO_P,
+};
+pub use pairs::{cross_attribute, pairs, shared, Control, PairOverlap};
+pub use sharing::{most_shared, sharing, sharing_expected, SharedNeuron, Sharing, SharingNull, DRAWS};
 
 /// The name of an aggregate over sites or over attributes, in the place of a site or an attribute.
 pub const MEAN: &str = "mean";

@@ -4,7 +4,7 @@ use super::grid::{step, Grid};
 use super::scores::files;
 use crate::analysis::Analysis;
 use crate::checkpoint::Step;
-use crate::overlap::{PairOverlap, StepOverlap, MEAN};
+use crate::overlap::{Control, PairOverlap, StepOverlap, MEAN};
 use crate::{Error, Result, Site};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -143,7 +143,7 @@ impl<'a> Computed<'a> {
         let sources = analysis.rankings.iter().map(|ranked| &ranked.cell).filter(|cell| cell.language == source);
         Computed {
             source,
-            pairs: analysis.pairs.iter().filter(|row| row.k == k).map(pair).collect(),
+            pairs: analysis.pairs.iter().filter(|row| row.k == k && row.control == Control::None).map(pair).collect(),
             steps: analysis.by_step.iter().filter(|row| row.k == k).map(step).collect(),
             sources: sources.map(|cell| (cell.model.as_str(), cell.step, cell.site, cell.attribute.as_str())).collect(),
         }

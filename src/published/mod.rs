@@ -64,14 +64,14 @@ impl Published {
     /// [`Error::File`] for a selection of fewer than `k` neurons; [`Error::Unknown`] for a source language without selections
     /// and for same weights of a model or step that is not there; as [`Analysis::new`].
     pub fn new(
-        selections: Selections,
+        mut selections: Selections,
         scores: Scores,
         k: &[usize],
         source: &str,
         same_weights: &SameWeightsChoice,
     ) -> Result<Self> {
         let &first_k = k.first().ok_or_else(|| Error::parameter("k", "one number of neurons or more", "absent"))?;
-        selections.check_k(k)?;
+        selections.even(k)?;
         let Selections { cells, notes: mut all_notes, .. } = selections;
         all_notes.extend(scores.notes);
         let languages: BTreeSet<&str> = cells.iter().map(|ranked| ranked.cell.language.as_str()).collect();
@@ -162,4 +162,3 @@ fn exists(group: &SameWeights, cells: &[RankedCell]) -> Result<()> {
         }
     }
 }
-

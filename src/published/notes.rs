@@ -3,7 +3,7 @@
 use super::{Published, SameWeights, StepsAlike};
 use crate::checkpoint::Step;
 use crate::correlation::PAIR_ATTRIBUTE;
-use crate::overlap::{StepOverlap, MEAN};
+use crate::overlap::{Control, StepOverlap, MEAN};
 use crate::ranking::Cell;
 use crate::report::{number, TextTable};
 use crate::stats::mean;
@@ -74,7 +74,8 @@ impl Published {
             let mut steps = BTreeSet::new();
             let (mut all, mut of_scored) = ([0, 0], [0, 0]);
             for row in &self.analysis.pairs {
-                let here = row.model == model && row.k == k && row.attribute == PAIR_ATTRIBUTE;
+                let here =
+                    row.model == model && row.k == k && row.attribute == PAIR_ATTRIBUTE && row.control == Control::None;
                 let Some(p) = row.p_value.filter(|_| here) else { continue };
                 if row.language_a != source && row.language_b != source {
                     continue;

@@ -166,16 +166,21 @@ fn comparison<'a>(
     b: &BTreeMap<Key<'a>, &RankedCell>,
     k: usize,
 ) -> Result<Comparison<'a>> {
-    let (mut cells, mut chance) = (BTreeMap::new(), Some(Vec::new()));
+    let (mut cells, mut widths) = (BTreeMap::new(), Vec::new());
     for (key, a) in a {
         let Some(b) = b.get(key) else { continue };
         cells.insert(*key, overlap::shared(&a.ranking, &b.ranking, k)? as f64 / k as f64);
-        match (Some(a.ranking.n_neurons()), &mut chance) {
-            (Some(neurons), Some(chance)) => chance.push(k as f64 / neurons as f64),
-            _ => chance = None,
-        }
+        widths.push(a.ranking.n_neurons());
     }
-    Ok(Comparison { cells, expected: chance.and_then(mean) })
+    let chance = |width: &Option<usize>| Some(k as f64 / (*width)? as f64);
+    let same = widths.windows(2).all(|pair| pair.first() == pair.last());
+    // Rounding in a mean of equal values would show.
+    let expected = if same {
+        widths.first().and_then(chance)
+    } else {
+        widths.iter().map(chance).collect::<Option<Vec<f64>>>().and_then(mean)
+    };
+    Ok(Comparison { cells, expected })
 }
 
 /// The table of every pair of steps of a model, the most alike first.

@@ -2,7 +2,7 @@
 
 use super::languages::code_or_name;
 use crate::checkpoint::Step;
-use crate::ranking::{Cell, CurvePoint, RankedCell, Ranking};
+use crate::ranking::{Cell, Control, CurvePoint, RankedCell, Ranking};
 use crate::{Error, Result, Site};
 use rayon::prelude::*;
 use serde_json::Value;
@@ -127,8 +127,9 @@ impl Selections {
         Ok(Selections { cells, files, notes })
     }
 
-    /// Refuses selections of fewer than `k` neurons.
-    pub(super) fn check_k(&self, ks: &[usize]) -> Result<()> {
+    /// Refuses selections of fewer neurons than the largest `k`, and makes all of one length, since rankings of different
+    /// lengths are not comparable.
+    pub(super) fn even(&mut self, ks: &[usize]) -> Result<()> {
         let most = ks.iter().copied().max().unwrap_or_default();
         for (ranked, path) in self.cells.iter().zip(&self.files) {
             let picked = ranked.ranking.curve().len();
@@ -137,6 +138,14 @@ impl Selections {
                     format!("selects {picked} neurons, fewer than k = {most}; compare fewer (`--k {picked}`)");
                 return Err(Error::file(path, message));
             }
+        }
+        let lengths: BTreeSet<usize> = self.cells.iter().map(|ranked| ranked.ranking.curve().len()).collect();
+        if lengths.len() > 1 {
+            for ranked in &mut self.cells {
+                let curve = ranked.ranking.curve().iter().take(most).copied().collect();
+                ranked.ranking = ranking(ranked.ranking.n_neurons(), curve)?;
+            }
+            self.notes.push(format!("Selections are of different lengths; the first {most} neurons of each are kept."));
         }
         Ok(())
     }
@@ -197,7 +206,7 @@ fn cells(dir: &Path, notes: &mut Vec<String>) -> Result<BTreeMap<Cell, PathBuf>>
 }
 
 fn cell(model: String, step: Step, site: Site, attribute: String, language: String) -> Cell {
-    Cell { model, step, site, attribute, language, method: METHOD.into(), seed: 0 }
+    Cell { model, step, site, attribute, language, method: METHOD.into(), seed: 0, control: Control::None }
 }
 
 fn model_and_step(name: &str) -> Result<(&str, Step), String> {
@@ -247,7 +256,7 @@ fn read_log(path: &Path, width: Option<usize>) -> Result<Ranking> {
 fn ranking(width: Option<usize>, curve: Vec<CurvePoint>) -> Result<Ranking> {
     match width {
         Some(width) => Ranking::new(width, curve),
-        None => Err(Error::Data("needs a hidden size".into())),
+        None => Ranking::of_unknown_width(curve),
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) use top::Top;
 use crate::checkpoint::Step;
 use crate::{Error, Result, Site};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What a ranking is of: one language and attribute, at one site of one checkpoint, by one method and seed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -38,6 +39,20 @@ pub struct Cell {
     pub method: String,
     /// The seed of split and probe.
     pub seed: u64,
+    /// Whether the labels were the real ones.
+    #[serde(default)]
+    pub control: Control,
+}
+
+/// Whether a ranking is of a probe of the real labels, or is there to say what one of meaningless labels finds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Control {
+    /// No control: the probe was fitted on the real labels.
+    #[default]
+    None,
+    /// The probe was fitted on labels shuffled among the words ([`crate::probe::controls::ControlLabels::shuffled`]).
+    Shuffled,
 }
 
 /// One step of a selection: the neuron picked, and how well the probe does with it and all before it.
@@ -55,10 +70,10 @@ pub struct CurvePoint {
     pub accuracy_test: Option<f64>,
 }
 
-/// Neurons in order, best first, out of a population of `n_neurons`.
+/// Neurons in order, best first, out of a population of `n_neurons` where that is known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ranking {
-    n_neurons: usize,
+    n_neurons: Option<usize>,
     curve: Vec<CurvePoint>,
 }
 
@@ -68,7 +83,29 @@ impl Ranking {
     /// # Errors
     /// [`Error::Data`] if ranks do not count from 1, a neuron comes twice or lies outside `0..n_neurons`.
     pub fn new(n_neurons: usize, curve: Vec<CurvePoint>) -> Result<Self> {
-        let mut seen = vec![false; n_neurons];
+        Self::checked(Some(n_neurons), curve)
+    }
+
+    /// A ranking out of a population whose size is not known, as one from another study's files may be: its overlaps have
+    /// no chance level.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if ranks do not count from 1 or a neuron comes twice.
+    ///
+    /// # Examples
+    /// ```
+    /// use isogloss::ranking::{CurvePoint, Ranking};
+    /// let point = CurvePoint { rank: 1, neuron: 391, nmi_dev: None, nmi_test: Some(0.2), accuracy_test: None };
+    /// let ranking = Ranking::of_unknown_width(vec![point])?;
+    /// assert_eq!((ranking.n_neurons(), ranking.top(1)?), (None, vec![391]));
+    /// # Ok::<(), isogloss::Error>(())
+    /// ```
+    pub fn of_unknown_width(curve: Vec<CurvePoint>) -> Result<Self> {
+        Self::checked(None, curve)
+    }
+
+    fn checked(n_neurons: Option<usize>, curve: Vec<CurvePoint>) -> Result<Self> {
+        let mut seen = BTreeSet::new();
         for (i, point) in curve.iter().enumerate() {
             if point.rank != i + 1 {
                 return Err(Error::Data(format!(
@@ -77,17 +114,18 @@ impl Ranking {
                     i + 1
                 )));
             }
-            match seen.get_mut(point.neuron) {
-                Some(seen @ false) => *seen = true,
-                Some(true) => return Err(Error::Data(format!("neuron {} is ranked twice", point.neuron))),
-                None => return Err(Error::Data(format!("neuron {} is outside 0..{n_neurons}", point.neuron))),
+            if let Some(n_neurons) = n_neurons.filter(|&n_neurons| point.neuron >= n_neurons) {
+                return Err(Error::Data(format!("neuron {} is outside 0..{n_neurons}", point.neuron)));
+            }
+            if !seen.insert(point.neuron) {
+                return Err(Error::Data(format!("neuron {} is ranked twice", point.neuron)));
             }
         }
         Ok(Ranking { n_neurons, curve })
     }
 
-    /// The size of the population ranked from.
-    pub fn n_neurons(&self) -> usize {
+    /// The size of the population ranked from; `None` where it is not known.
+    pub fn n_neurons(&self) -> Option<usize> {
         self.n_neurons
     }
 

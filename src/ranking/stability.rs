@@ -15,7 +15,7 @@
 //! };
 //! let stability = self_overlap(&[ranking([3, 5])?, ranking([5, 3])?, ranking([5, 7])?], 2)?;
 //! assert_eq!(stability.self_overlap, (1.0 + 0.5 + 0.5) / 3.0);
-//! assert_eq!(stability.expected, 0.25);
+//! assert_eq!(stability.expected, Some(0.25));
 //! assert!(stability.interval.is_some_and(|(low, high)| low < stability.self_overlap && stability.self_overlap < high));
 //! # Ok::<(), isogloss::Error>(())
 //! ```
@@ -45,8 +45,8 @@ pub struct Pair {
 pub struct SelfOverlap {
     /// The number of neurons taken from every ranking.
     pub k: usize,
-    /// The size of the population, `D`.
-    pub n_neurons: usize,
+    /// The size of the population, `D`; `None` where it is not known.
+    pub n_neurons: Option<usize>,
     /// The number of rankings, `R`.
     pub rankings: usize,
     /// All `R (R - 1) / 2` pairs, in order of `a`, then `b`.
@@ -54,7 +54,7 @@ pub struct SelfOverlap {
     /// The mean over pairs of `shared / k`.
     pub self_overlap: f64,
     /// What independent rankings would have, `k / D`.
-    pub expected: f64,
+    pub expected: Option<f64>,
     /// The jackknife standard error of `self_overlap`; `None` of two rankings.
     pub standard_error: Option<f64>,
     /// A 95 % interval for the mean overlap of two such rankings: `self_overlap` and Student's t of `R - 1` degrees of
@@ -75,19 +75,14 @@ pub struct SelfOverlap {
 /// With rankings that all share alike the standard error is 0, which says that there are too few to see them differ.
 ///
 /// # Errors
-/// [`Error::Data`] for fewer than two rankings or rankings of populations of different sizes; [`Error::Parameter`] if `k`
+/// [`Error::Data`] for fewer than two rankings, rankings of populations of different sizes or of different lengths; [`Error::Parameter`] if `k`
 /// is 0, more than the population or more than a ranking has.
 pub fn self_overlap(rankings: &[Ranking], k: usize) -> Result<SelfOverlap> {
     let [first, _, ..] = rankings else {
         return Err(Error::Data(format!("self-overlap needs two rankings or more, but there are {}", rankings.len())));
     };
+    rankings.iter().try_for_each(|ranking| first.check_comparable(ranking))?;
     let n_neurons = first.n_neurons();
-    if let Some(other) = rankings.iter().find(|ranking| ranking.n_neurons() != n_neurons) {
-        return Err(Error::Data(format!(
-            "rankings of {n_neurons} and of {} neurons cannot be compared: compare rankings of one site of one model",
-            other.n_neurons()
-        )));
-    }
     let tops = rankings.iter().map(|ranking| Top::new(ranking, k)).collect::<Result<Vec<Top>>>()?;
     let mut pairs = Vec::with_capacity(tops.len() * (tops.len() - 1) / 2);
     for (a, one) in tops.iter().enumerate() {
@@ -120,7 +115,7 @@ pub fn self_overlap(rankings: &[Ranking], k: usize) -> Result<SelfOverlap> {
         rankings: rankings.len(),
         pairs,
         self_overlap,
-        expected: k as f64 / n_neurons as f64,
+        expected: n_neurons.map(|n_neurons| k as f64 / n_neurons as f64),
         standard_error,
         interval,
     })

@@ -2,7 +2,7 @@
 
 use super::Record;
 use crate::correlation::{CorrelationRow, InfluenceRow};
-use crate::overlap::{PairOverlap, SelfOverlap, StepOverlap};
+use crate::overlap::{OverlapByK, OverlapMeasures, PairOverlap, SelfOverlap, Sharing, StepOverlap};
 use crate::similarity::Similarity;
 
 impl Record for PairOverlap {
@@ -23,6 +23,10 @@ impl Record for PairOverlap {
         "p_value",
         "p_holm",
         "p_bh",
+        "p_by",
+        "jaccard",
+        "control",
+        "attribute_b",
     ];
 }
 
@@ -32,8 +36,66 @@ impl Record for SelfOverlap {
 }
 
 impl Record for StepOverlap {
+    const COLUMNS: &'static [&'static str] = &[
+        "model",
+        "step",
+        "site",
+        "attribute",
+        "k",
+        "pairs",
+        "overlap",
+        "expected",
+        "excess",
+        "ceiling",
+        "of_ceiling",
+        "excess_of_ceiling",
+        "shuffled",
+        "cross_attribute",
+    ];
+}
+
+impl Record for OverlapByK {
     const COLUMNS: &'static [&'static str] =
-        &["model", "step", "site", "attribute", "k", "pairs", "overlap", "expected", "excess", "ceiling"];
+        &["model", "step", "site", "attribute", "k", "pairs", "overlap", "expected", "control"];
+}
+
+impl Record for OverlapMeasures {
+    const COLUMNS: &'static [&'static str] = &[
+        "model",
+        "step",
+        "site",
+        "attribute",
+        "language_a",
+        "language_b",
+        "k",
+        "seed",
+        "control",
+        "jaccard",
+        "area",
+        "area_expected",
+        "rbo",
+        "rbo_p",
+        "weighted",
+        "of_ceiling",
+    ];
+}
+
+impl Record for Sharing {
+    const COLUMNS: &'static [&'static str] = &[
+        "model",
+        "step",
+        "site",
+        "attribute",
+        "k",
+        "seed",
+        "languages",
+        "shared_by",
+        "neurons",
+        "expected",
+        "p_value",
+        "draws",
+        "control",
+    ];
 }
 
 impl Record for CorrelationRow {

@@ -45,6 +45,22 @@ pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
     adjusted
 }
 
+/// Benjamini and Yekutieli's correction (2001): as [`benjamini_hochberg`], under any dependence of the tests, for
+/// `1 + 1/2 + ... + 1/m` times its price.
+///
+/// # Examples
+/// ```
+/// use isogloss::stats::benjamini_yekutieli;
+/// assert_eq!(benjamini_yekutieli(&[0.25, 0.01]), [0.375, 0.03]);
+/// ```
+pub fn benjamini_yekutieli(p_values: &[f64]) -> Vec<f64> {
+    let m = p_values.iter().filter(|p| !p.is_nan()).count();
+    let harmonic: f64 = (1..=m).map(|i| 1.0 / i as f64).sum();
+    // NaN fails the comparison and stays.
+    let times = |p: f64| if p * harmonic > 1.0 { 1.0 } else { p * harmonic };
+    benjamini_hochberg(p_values).into_iter().map(times).collect()
+}
+
 /// Indices and values of what is a number, smallest first; ties in the order of the input.
 fn ascending(p_values: &[f64]) -> Vec<(usize, f64)> {
     let mut order: Vec<(usize, f64)> = p_values.iter().copied().enumerate().filter(|(_, p)| !p.is_nan()).collect();

@@ -25,7 +25,7 @@ mod describe;
 mod hypergeometric;
 mod special;
 
-pub use adjust::{benjamini_hochberg, holm};
+pub use adjust::{benjamini_hochberg, benjamini_yekutieli, holm};
 pub use correlation::{fisher_interval, pearson, spearman, Correlation};
 pub use describe::{mean, ranks};
 pub use hypergeometric::{hypergeometric_pmf, hypergeometric_sf};

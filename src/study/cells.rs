@@ -150,6 +150,7 @@ pub fn rank_language(
                 language: language.into(),
                 method: settings.method.to_string(),
                 seed: *seed,
+                control: ranking::Control::None,
             };
             Ok((RankedCell { cell, ranking: ranked.ranking }, key, own, scored))
         })
