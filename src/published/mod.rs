@@ -30,7 +30,7 @@ mod selections;
 
 pub use check::{CheckedTable, TOLERANCE};
 pub use languages::language_code;
-pub use notes::{step_at_chance, FromChance};
+pub use notes::{steps_at_chance, FromChance};
 pub use same_weights::{find_same_weights, rerun_ceiling, steps_alike, SameWeights, SameWeightsChoice, StepsAlike};
 pub use scores::{Scores, TASKS};
 pub use selections::{HiddenSize, Selections, METHOD};

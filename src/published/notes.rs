@@ -38,7 +38,7 @@ pub struct FromChance {
 /// The steps of a model whose overlap between languages drops to chance: whose mean excess over attributes and sites is less
 /// than a fifth of that at the last step before it that did not drop, if that was at least .02. The first step cannot drop;
 /// where chance is not known, none does.
-pub fn step_at_chance<'a>(by_step: &'a [StepOverlap], model: &str, k: usize) -> Vec<&'a StepOverlap> {
+pub fn steps_at_chance<'a>(by_step: &'a [StepOverlap], model: &str, k: usize) -> Vec<&'a StepOverlap> {
     let of_model = |row: &&StepOverlap| row.model == model && row.k == k && row.site == MEAN && row.attribute == MEAN;
     let mut rows: Vec<&StepOverlap> = by_step.iter().filter(of_model).collect();
     rows.sort_by_key(|row| row.step);
@@ -154,7 +154,7 @@ impl Published {
         for model in self.analysis.models() {
             remarks.extend(self.missing_cells(model));
             remarks.extend(self.without_score(model));
-            for row in step_at_chance(&self.analysis.by_step, model, self.k()) {
+            for row in steps_at_chance(&self.analysis.by_step, model, self.k()) {
                 remarks.push(format!(
                     "The overlap between languages of {model} drops to chance level at step {}: {}, chance {}; its weights \
                      may be broken.",
