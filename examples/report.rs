@@ -40,6 +40,9 @@ struct Options {
     /// Languages; all without
     #[arg(long = "language", value_name = "L,L", value_delimiter = ',')]
     languages: Vec<String>,
+    /// Leave out the overlap of one attribute with another, the control whose rows grow with the square of the attributes
+    #[arg(long)]
+    no_cross_attribute: bool,
     /// The language that transfer starts from; `en` if there is one, else the first
     #[arg(long, value_name = "LANG")]
     source: Option<String>,
@@ -73,7 +76,8 @@ fn run() -> Result<()> {
     let source = options.source.or_else(|| languages.get("en").cloned()).unwrap_or_else(|| first.clone());
     let attributes = if options.attributes.is_empty() { attributes.into_iter().collect() } else { options.attributes };
     let scores = options.transfer.map(TransferScores::read).transpose()?.unwrap_or_default();
-    let analysis = Analysis::new(rankings, scores, Settings { k: options.k, source, attributes })?;
+    let settings = Settings { k: options.k, source, attributes, cross_attribute: !options.no_cross_attribute };
+    let analysis = Analysis::new(rankings, scores, settings)?;
     let about =
         About { settings: vec![("rankings".into(), options.rankings.display().to_string())], ..About::default() };
     let mut written = analysis.write(&options.out, &about)?;

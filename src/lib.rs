@@ -47,8 +47,8 @@
 //!
 //! In the order in which data goes through them: [`treebank`] and [`checkpoint`] read input; [`bloom`] and [`activations`]
 //! turn it into rows of neurons; [`probe`] and [`ranking`] find the neurons that matter; [`overlap`] compares languages;
-//! [`transfer`], [`similarity`] and [`correlation`] say what that is good for; [`report`] writes it down, [`analysis`] does so for all of it; [`study`] does the
-//! whole.
+//! [`transfer`], [`similarity`] and [`correlation`] say what that is good for; [`report`] writes it down, [`analysis`] does so for all of it; [`published`] reads
+//! another study's selections; [`study`] does the whole.
 //! [`stats`] is usable alone.
 //!
 //! # Features
@@ -92,6 +92,8 @@ pub mod correlation;
 pub mod report;
 
 pub mod analysis;
+
+pub mod published;
 
 pub mod study;
 

@@ -145,6 +145,19 @@ impl Analysis {
         })
     }
 
+    /// Adds to the noise ceiling what is known from elsewhere, such as another run on the same weights, and reads overlaps
+    /// against it.
+    ///
+    /// # Errors
+    /// As [`overlap::measures`].
+    pub fn add_ceiling(&mut self, rows: Vec<SelfOverlap>) -> Result<()> {
+        self.ceiling.extend(rows);
+        let all: Vec<PairOverlap> = self.pairs.iter().chain(&self.controls).cloned().collect();
+        self.by_step = overlap::by_step(&all, &self.ceiling);
+        self.measures = overlap::measures(&self.rankings, &self.settings.k, &self.ceiling, RBO_P)?;
+        Ok(())
+    }
+
     /// The names of the models, sorted.
     pub fn models(&self) -> Vec<&str> {
         distinct(self.rankings.iter().map(|ranked| ranked.cell.model.as_str()))

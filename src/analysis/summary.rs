@@ -2,7 +2,7 @@
 
 use super::{About, Analysis};
 use crate::correlation::CorrelationRow;
-use crate::overlap::{PairOverlap, StepOverlap, MEAN};
+use crate::overlap::{Control, PairOverlap, StepOverlap, MEAN};
 use crate::report::{number, p_value, TextTable};
 use std::collections::BTreeSet;
 
@@ -177,7 +177,8 @@ fn overlap_table(analysis: &Analysis, model: &str, k: usize, site: &str) -> Text
     let here = |row: &&StepOverlap| row.model == model && row.k == k && row.site == site;
     let rows: Vec<&StepOverlap> = analysis.by_step.iter().filter(here).collect();
     let here = |row: &&PairOverlap| row.model == model && row.k == k && (site == MEAN || row.site.to_string() == site);
-    let pairs: Vec<&PairOverlap> = analysis.pairs.iter().filter(here).collect();
+    let plain = analysis.pairs.iter().filter(|row| row.control == Control::None);
+    let pairs: Vec<&PairOverlap> = plain.filter(here).collect();
     let steps: BTreeSet<_> = rows.iter().map(|row| row.step).collect();
     for step in steps {
         let row = |attribute: &str| rows.iter().find(|row| row.step == step && row.attribute == attribute);
