@@ -171,7 +171,8 @@ pub fn shared(a: &Ranking, b: &Ranking, k: usize) -> Result<usize> {
 
 /// The pairs of one model, step, site and attribute, in the order of the table.
 fn table_pairs<'a>(table: &[&'a RankedCell], ks: &[usize], tails: &Tails) -> Vec<Pair<'a>> {
-    let mut pairs = Vec::new();
+    let of_family = |family: &[_]| family.len() * family.len().saturating_sub(1) / 2 * ks.len();
+    let mut pairs = Vec::with_capacity(families(table).map(of_family).sum());
     for family in families(table) {
         let counts = counts(family, ks);
         for (at, &k) in ks.iter().enumerate() {
