@@ -189,8 +189,8 @@ mod tests {
         let good = "m,0,residual.3,POS,es,poisson,0,1,5,,,";
         for (second, line, why) in [
             ("m,0,residual.3,POS,es,poisson,0,2,x,,,", 3, "column `neuron`"),
-            ("m,soon,residual.3,POS,es,poisson,0,2,1,,,", 3, "column `step`: unknown step `soon`"),
-            ("m,0,layer.3,POS,es,poisson,0,2,1,,,", 3, "column `site`"),
+            ("m,soon,residual.3,POS,es,poisson,0,2,1,,,", 3, "unknown step `soon`"),
+            ("m,0,layer.3,POS,es,poisson,0,2,1,,,", 3, "unknown site"),
             ("m,0,residual.3,POS,es,poisson,0,2,1,NaN,,", 3, "NaN"),
             ("m,0,residual.3,POS,es,poisson,0,2", 3, "fields"),
             ("m,0,residual.3,POS,es,poisson,0,2,5,,,", 2, "twice"),
