@@ -126,7 +126,8 @@ impl Analysis {
         distinct(of_model.map(|ranked| ranked.cell.language.as_str()))
     }
 
-    /// The rankings that pictures and aggregates are made of.
+    /// The rankings that pictures are made of.
+    #[cfg(feature = "plots")]
     fn measured_rankings(&self) -> impl Iterator<Item = &RankedCell> {
         self.rankings.iter()
     }
