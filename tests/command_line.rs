@@ -76,9 +76,14 @@ fn the_same_study_gives_the_same_bytes_with_any_number_of_threads() {
     for name in ["rankings", "overlap", "ceiling", "overlap_vs_step", "correlation", "influence", "transfer"] {
         assert!(first.contains_key(&format!("{name}.csv")), "{name}.csv is not there");
     }
-    for name in
-        ["summary.md", "overlap_vs_step.svg", "overlap_vs_step.png", "overlap_by_pair.svg", "overlap_by_pair.png"]
-    {
+    for name in [
+        "summary.md",
+        "report.html",
+        "overlap_vs_step.svg",
+        "overlap_vs_step.png",
+        "overlap_by_pair.svg",
+        "overlap_by_pair.png",
+    ] {
         assert!(!cfg!(feature = "plots") && !name.ends_with(".md") || first.contains_key(name), "{name} is not there");
     }
     assert!(!first.values().any(|bytes| bytes.windows(3).any(|w| w == b"NaN") && bytes.starts_with(b"model,")));

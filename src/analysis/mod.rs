@@ -40,7 +40,7 @@ mod tests;
 pub use interval::{IntervalRow, INTERVAL_METHOD};
 pub use rankings::{read_rankings, RankingRow};
 
-use crate::correlation::{self, CorrelationRow, InfluenceRow, Point};
+use crate::correlation::{self, CorrelationRow, InferenceRow, InfluenceRow, Point};
 use crate::overlap::{
     self, Control, OverlapByK, OverlapMeasures, PairOverlap, SelfOverlap, Sharing, StepOverlap, DRAWS, RBO_P,
 };
@@ -105,6 +105,8 @@ pub struct Analysis {
     pub influence: Vec<InfluenceRow>,
     /// The points behind the correlations.
     pub points: Vec<Point>,
+    /// The same correlations tested in other ways, which take points for what they are.
+    pub inference: Vec<InferenceRow>,
 }
 
 impl Analysis {
@@ -141,6 +143,7 @@ impl Analysis {
             scores,
             correlation,
             influence,
+            inference: correlation::inference(&points, 0),
             points,
         })
     }
@@ -174,7 +177,8 @@ impl Analysis {
         distinct(of_model.map(|ranked| ranked.cell.language.as_str()))
     }
 
-    /// The rankings of real labels.
+    /// The rankings of real labels, for pictures.
+    #[cfg(feature = "plots")]
     fn measured_rankings(&self) -> impl Iterator<Item = &RankedCell> {
         self.rankings.iter().filter(|ranked| ranked.cell.control == ranking::Control::None)
     }
@@ -226,6 +230,7 @@ impl Analysis {
         write_csv(path("overlap_vs_step.csv"), &self.by_step)?;
         write_csv(path("correlation.csv"), &self.correlation)?;
         write_csv(path("influence.csv"), &self.influence)?;
+        write_csv(path("inference.csv"), &self.inference)?;
         self.scores.write(path("transfer.csv"))?;
         let tables = [
             "rankings",
@@ -237,6 +242,7 @@ impl Analysis {
             "overlap_vs_step",
             "correlation",
             "influence",
+            "inference",
             "transfer",
         ];
         let mut written: Vec<PathBuf> = tables.iter().map(|name| path(&format!("{name}.csv"))).collect();

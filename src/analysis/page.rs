@@ -186,7 +186,7 @@ fn in_short(analysis: &Analysis) -> String {
             m == model && site == MEAN && attribute == MEAN && at == k
         };
         let rows = || analysis.by_step.iter().filter(|row| wanted(&row.model, &row.site, &row.attribute, row.k));
-        let (Some(first), Some(last)) = (rows().next(), rows().last()) else { continue };
+        let (Some(first), Some(last)) = (rows().next(), rows().next_back()) else { continue };
         let value = |overlap: f64, step| {
             let row = intervals.iter().find(|row| wanted(&row.model, MEAN, &row.attribute, row.k) && row.step == step);
             let interval = row.and_then(|row| row.low.zip(row.high)).map_or(String::new(), |(low, high)| {

@@ -172,7 +172,7 @@ fn the_page_needs_nothing_and_escapes_everything() {
 #[cfg(feature = "plots")]
 mod plots {
     use super::*;
-    use resvg::usvg::roxmltree::{Document, ParsingOptions};
+    use resvg::usvg::roxmltree::{self, Document, ParsingOptions};
 
     #[test]
     fn every_plot_is_well_formed_and_has_its_data() {
@@ -216,8 +216,6 @@ mod plots {
         }
     }
 
-    use resvg::usvg::roxmltree;
-
     #[test]
     fn language_lines_are_means_of_the_table() {
         // Every language has every attribute: the mean over languages is the mean over pairs.
@@ -233,8 +231,8 @@ mod plots {
         let analysis = analysis(rankings, &["POS", "Number"], 4);
         let files = written(&analysis);
         let mut reader = csv::Reader::from_reader(text(&files, "overlap_vs_step_by_language.csv").as_bytes());
-        let rows: Vec<(String, String, u64, f64, Option<f64>, Option<f64>)> =
-            reader.deserialize().collect::<Result<_, _>>().unwrap();
+        type Row = (String, String, u64, f64, Option<f64>, Option<f64>);
+        let rows: Vec<Row> = reader.deserialize().collect::<Result<_, _>>().unwrap();
         assert_eq!(rows.iter().map(|row| row.0.as_str()).collect::<Vec<_>>(), ["a", "b", "c", "d", "chance"]);
         let mean = rows.iter().filter(|row| row.1 == "measured").map(|row| row.3).sum::<f64>() / 4.0;
         let table = analysis.by_step.iter().find(|r| r.site == "mean" && r.attribute == "mean").unwrap();

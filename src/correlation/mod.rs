@@ -9,9 +9,12 @@
 //!
 //! Points of one checkpoint, and of one training run, are not independent: p-values and intervals, which take them for
 //! independent, are too small, and the [`InfluenceRow`]s, each without one step, say how much hangs on a single checkpoint.
+//! [`inference()`] tests the same points in ways that take whole checkpoints or whole languages for independent.
 
+mod inference;
 mod points;
 
+pub use inference::{inference, InferenceRow};
 pub use points::{points, Level, Point};
 
 use crate::checkpoint::Step;

@@ -1,7 +1,7 @@
 //! The columns of the crate's tables.
 
 use super::Record;
-use crate::correlation::{CorrelationRow, InfluenceRow};
+use crate::correlation::{CorrelationRow, InferenceRow, InfluenceRow};
 use crate::overlap::{OverlapByK, OverlapMeasures, PairOverlap, SelfOverlap, Sharing, StepOverlap};
 use crate::similarity::Similarity;
 
@@ -113,6 +113,27 @@ impl Record for CorrelationRow {
         "ci_low",
         "ci_high",
         "ci_method",
+    ];
+}
+
+impl Record for InferenceRow {
+    const COLUMNS: &'static [&'static str] = &[
+        "model",
+        "task",
+        "level",
+        "measure",
+        "attribute",
+        "estimator",
+        "method",
+        "unit",
+        "n",
+        "units",
+        "estimate",
+        "ci_low",
+        "ci_high",
+        "p_value",
+        "exact",
+        "reason",
     ];
 }
 

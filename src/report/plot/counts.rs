@@ -135,3 +135,61 @@ struct CountRow<'a> {
 impl Record for CountRow<'_> {
     const COLUMNS: &'static [&'static str] = &["panel", "of", "count", "expected"];
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plot() -> CountPlot {
+        let bar = |of, count, expected| CountBar { of, count, expected };
+        let bars = vec![bar(1, 100.0, Some(81.0)), bar(2, 25.0, Some(4.5)), bar(3, 0.0, None)];
+        CountPlot {
+            title: "t".into(),
+            note: String::new(),
+            x_label: "languages that share a neuron".into(),
+            y_label: "neurons".into(),
+            bar_label: "found".into(),
+            expected_label: "expected".into(),
+            panels: vec![CountPanel { title: "POS".into(), bars }],
+        }
+    }
+
+    #[test]
+    fn heights_are_square_roots() {
+        let svg = plot().svg().unwrap();
+        let bars = svg.lines().filter(|line| line.starts_with("<polygon") && line.contains("#56b4e9"));
+        let heights: Vec<f64> = bars
+            .map(|line| {
+                let points = line.split('"').nth(1).unwrap().split(' ');
+                let y: Vec<f64> = points.map(|point| point.split_once(',').unwrap().1.parse().unwrap()).collect();
+                y.iter().copied().fold(f64::MIN, f64::max) - y.iter().copied().fold(f64::MAX, f64::min)
+            })
+            .collect();
+        assert_eq!(heights.len(), 3, "{svg}");
+        assert!((heights[0] / heights[1] - 2.0).abs() < 1e-3 && heights[2] == 0.0, "{heights:?}");
+        for label in [">1<", ">100<", ">found<", ">expected<"] {
+            assert!(svg.contains(label), "{label}");
+        }
+    }
+
+    #[test]
+    fn the_data_are_the_values_given() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.csv");
+        plot().write_data(&path).unwrap();
+        let text = std::fs::read_to_string(path).unwrap();
+        assert_eq!(text, "panel,of,count,expected\nPOS,1,100.0,81.0\nPOS,2,25.0,4.5\nPOS,3,0.0,\n");
+    }
+
+    #[test]
+    fn nothing_to_count_is_said_and_nonsense_refused() {
+        assert!(CountPlot { panels: vec![], ..plot() }.svg().unwrap().contains("no data"));
+        let mut wrong = plot();
+        wrong.panels[0].bars[1].expected = Some(f64::NAN);
+        assert!(wrong.svg().unwrap_err().to_string().contains("`POS`"));
+        // Without an expectation there is no sign for it.
+        let mut unknown = plot();
+        unknown.panels[0].bars.iter_mut().for_each(|bar| bar.expected = None);
+        assert!(!unknown.svg().unwrap().contains(">expected<"));
+    }
+}

@@ -190,3 +190,66 @@ fn check(line: &CurveLine) -> Result<()> {
     let ends = line.band.iter().flatten().flat_map(|&(low, high)| [low, high]);
     values.chain(ends).try_for_each(|value| check_finite("the line", &line.label, value))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plot(floor: Option<f64>) -> CurvePlot {
+        let line = |label: &str, y: [f64; 3]| CurveLine {
+            label: label.into(),
+            points: y.iter().enumerate().map(|(i, &y)| (1.0 + i as f64, y)).collect(),
+            band: (label == "last").then(|| y.map(|y| (y - 0.1, y + 0.1)).to_vec()),
+        };
+        let lines = vec![line("first", [-0.5, -0.3, 0.1]), line("last", [0.1, 0.2, 0.35])];
+        CurvePlot {
+            title: "t".into(),
+            note: "हिन्दी & <note>".into(),
+            x_label: "number of neurons".into(),
+            y_label: "NMI".into(),
+            names: vec!["first".into(), "last".into()],
+            panels: vec![
+                CurvePanel { title: "POS".into(), lines: lines.clone() },
+                CurvePanel { title: "none".into(), lines: vec![] },
+            ],
+            floor,
+        }
+    }
+
+    #[test]
+    fn the_data_are_the_values_given() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.csv");
+        plot(None).write_data(&path).unwrap();
+        let text = std::fs::read_to_string(path).unwrap();
+        let expected = "panel,line,x,y,low,high\nPOS,first,1.0,-0.5,,\nPOS,first,2.0,-0.3,,\nPOS,first,3.0,0.1,,\n\
+            POS,last,1.0,0.1,0.0,0.2\n";
+        assert!(text.starts_with(expected), "{text}");
+    }
+
+    #[test]
+    fn lines_begin_where_they_rise_above_the_floor() {
+        // From -0.3 at 2 to 0.1 at 3 the line passes -0.2 at 2.25.
+        let runs = above(&[(1.0, -0.5), (2.0, -0.3), (3.0, 0.1), (4.0, -0.3)], -0.2);
+        assert_eq!(runs.len(), 1);
+        for (at, expected) in runs[0].iter().zip([(2.25, -0.2), (3.0, 0.1), (3.75, -0.2)]) {
+            assert!((at.0 - expected.0).abs() < 1e-12 && (at.1 - expected.1).abs() < 1e-12, "{runs:?}");
+        }
+        assert!(above(&[(1.0, -0.5)], -0.2).is_empty());
+        let (all, cut) = (plot(None).svg().unwrap(), plot(Some(-0.2)).svg().unwrap());
+        assert!(all.contains(">-0.6<") && !cut.contains(">-0.4<") && cut.contains(">-0.2<"));
+        assert!(cut.contains("हिन्दी &amp; &lt;note&gt;") && cut.contains("no data") && cut.contains(">first<"));
+    }
+
+    #[test]
+    fn what_cannot_be_drawn_is_refused() {
+        let mut wrong = plot(None);
+        wrong.panels[0].lines[0].points[1].1 = f64::NAN;
+        assert!(wrong.svg().unwrap_err().to_string().contains("`first`"));
+        let mut wrong = plot(None);
+        wrong.panels[0].lines[1].band.as_mut().unwrap().pop();
+        assert!(wrong.svg().unwrap_err().to_string().contains("one interval a point"));
+        let empty = CurvePlot { panels: vec![], names: vec![], ..plot(None) };
+        assert!(empty.svg().unwrap().contains("no data") && empty.png().is_ok());
+    }
+}
