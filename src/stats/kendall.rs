@@ -1,8 +1,8 @@
 //! Kendall's rank correlation.
 
 use super::correlation::check;
+use super::special::erfc;
 use super::{Correlation, Undefined};
-use statrs::function::erf::erfc;
 use std::f64::consts::FRAC_1_SQRT_2;
 
 /// The most points without ties of which [`KendallMethod::Auto`] takes the exact distribution, as SciPy does.

@@ -185,7 +185,11 @@ impl Reml {
                     _ => share /= 2.0,
                 }
             };
-            let Some(next) = next else { return Err(Undefined::NotConverged) };
+            let Some(next) = next else {
+                // Nothing is higher to rounding: the top, if it is level there.
+                let level = |i: usize| (derivatives.gradient[i] * step[i]).abs() < 1e-9 * self.dof;
+                return if level(0) && level(1) { self.fit(point, &derivatives) } else { Err(Undefined::NotConverged) };
+            };
             if next.ratios.iter().any(|&ratio| ratio > LARGEST_RATIO) {
                 return Err(Undefined::Explained);
             }
@@ -254,42 +258,30 @@ impl Reml {
     }
 }
 
-/// Newton's step for the ratios that are free to move, else one along the gradient.
+/// Newton's step for the ratios that are free to move, where it stays above 0; else one of each ratio by itself, which always
+/// goes up.
 fn direction(ratios: &[f64; 2], derivatives: &Derivatives) -> [f64; 2] {
     let Derivatives { gradient, hessian, .. } = derivatives;
     let free = [0, 1].map(|i| ratios[i] > 0.0 || gradient[i] > 0.0);
-    let newton = match free {
-        [true, true] => {
-            let determinant = hessian[0][0] * hessian[1][1] - hessian[0][1] * hessian[1][0];
-            (hessian[0][0] < 0.0 && determinant > 0.0).then(|| {
-                [
-                    (hessian[0][1] * gradient[1] - hessian[1][1] * gradient[0]) / determinant,
-                    (hessian[1][0] * gradient[0] - hessian[0][0] * gradient[1]) / determinant,
-                ]
-            })
+    let determinant = hessian[0][0] * hessian[1][1] - hessian[0][1] * hessian[1][0];
+    if free == [true; 2] && hessian[0][0] < 0.0 && determinant > 0.0 {
+        let step = [
+            (hessian[0][1] * gradient[1] - hessian[1][1] * gradient[0]) / determinant,
+            (hessian[1][0] * gradient[0] - hessian[0][0] * gradient[1]) / determinant,
+        ];
+        if (0..2).all(|i| step[i] > -ratios[i] && step[i] < (9.0 * ratios[i]).max(1.0)) {
+            return step;
         }
-        _ => {
-            let own = [0, 1].map(|i| if free[i] { -gradient[i] / hessian[i][i] } else { 0.0 });
-            (0..2).all(|i| !free[i] || hessian[i][i] < 0.0).then_some(own)
-        }
-    };
-    let step = newton
-        .unwrap_or_else(|| [0, 1].map(|i| if free[i] { gradient[i] * (ratios[i] * ratios[i]).max(0.01) } else { 0.0 }));
-    // A step beyond 0 by one ratio stops there, and then the other has its own.
-    let blocked = [0, 1].map(|i| free[i] && ratios[i] == 0.0 && step[i] < 0.0);
-    if blocked.contains(&true) {
-        return [0, 1].map(|i| {
-            if blocked[i] || !free[i] {
-                0.0
-            } else if hessian[i][i] < 0.0 {
-                -gradient[i] / hessian[i][i]
-            } else {
-                gradient[i] * (ratios[i] * ratios[i]).max(0.01)
-            }
-        });
     }
-    // Ratios live on a log scale: no step beyond tenfold.
-    [0, 1].map(|i| step[i].clamp(-ratios[i], (9.0 * ratios[i]).max(1.0)))
+    [0, 1].map(|i| {
+        if !free[i] {
+            return 0.0;
+        }
+        let curved = hessian[i][i] < 0.0;
+        let step = if curved { -gradient[i] / hessian[i][i] } else { gradient[i] * (ratios[i] * ratios[i]).max(0.01) };
+        // Ratios live on a log scale: no step beyond tenfold.
+        step.clamp(-ratios[i], (9.0 * ratios[i]).max(1.0))
+    })
 }
 
 /// Factors a symmetric positive definite matrix in place, `L L'`, `L` below and on the diagonal; gives its log-determinant.
