@@ -44,7 +44,7 @@ use crate::correlation::{self, CorrelationRow, InferenceRow, InfluenceRow, Point
 use crate::overlap::{
     self, Control, OverlapByK, OverlapMeasures, PairOverlap, SelfOverlap, Sharing, StepOverlap, DRAWS, RBO_P,
 };
-use crate::ranking::{self, RankedCell};
+use crate::ranking::RankedCell;
 use crate::report::{write_csv, write_json_lines, Format, TextTable};
 use crate::transfer::TransferScores;
 use crate::{files, Error, Result};
@@ -180,7 +180,7 @@ impl Analysis {
     /// The rankings of real labels, for pictures.
     #[cfg(feature = "plots")]
     fn measured_rankings(&self) -> impl Iterator<Item = &RankedCell> {
-        self.rankings.iter().filter(|ranked| ranked.cell.control == ranking::Control::None)
+        self.rankings.iter().filter(|ranked| ranked.cell.control == crate::ranking::Control::None)
     }
 
     /// The intervals of the overlap-vs-step table's means: the band of its plot.

@@ -1,8 +1,8 @@
 //! An analysis as a person reads it: on a terminal and as Markdown.
 
 use super::{About, Analysis};
-use crate::correlation::CorrelationRow;
-use crate::overlap::{Control, PairOverlap, StepOverlap, MEAN};
+use crate::correlation::{CorrelationRow, InferenceRow};
+use crate::overlap::{PairOverlap, StepOverlap, MEAN};
 use crate::report::{number, p_value, TextTable};
 use std::collections::BTreeSet;
 
@@ -19,8 +19,10 @@ pub(super) struct Titled {
 }
 
 pub(super) const CAVEAT: &str =
-    "Empty: too few points, or no variation. Points of one checkpoint, and checkpoints of one run, are not independent: read p-values and intervals \
-with influence.csv, which leaves out one checkpoint at a time.";
+    "Empty: too few points, or no variation; inference.csv says which. The intervals and the p-values beside a coefficient take points for independent, which \
+points of one checkpoint and checkpoints of one run are not. p by language: whole languages change places, so that what all do \
+together over training counts for nothing. p of changes: of the changes from one checkpoint to the next. influence.csv leaves out one \
+checkpoint at a time.";
 
 pub(super) fn text(analysis: &Analysis, about: &About) -> String {
     let mut parts = Vec::new();
@@ -106,8 +108,8 @@ pub(super) fn settings(analysis: &Analysis, about: &About) -> Vec<(String, Strin
 }
 
 pub(super) const LEGEND: &str =
-    "chance: k / neurons. excess: (overlap - chance) / (1 - chance). ceiling: the same cell under another seed. \
-significant: pairs of languages whose overlap is above chance (hypergeometric, Holm-adjusted p < 0.05), out of all \
+    "chance: k / neurons. shuffled: the same with shuffled labels. crossed: one attribute in one language, another in \
+the other. excess: (overlap - chance) / (1 - chance). ceiling: the same cell under another seed. significant: pairs of languages whose overlap is above chance (hypergeometric, Holm-adjusted p < 0.05), out of all \
 pairs, over attributes, sites and seeds.";
 
 fn heading(analysis: &Analysis, model: &str, k: usize) -> String {
@@ -166,19 +168,36 @@ fn correlation_heading(analysis: &Analysis) -> String {
     format!("Overlap at k = {k} against transfer from `{}`", analysis.settings.source)
 }
 
+type Reading = fn(&StepOverlap) -> Option<f64>;
+
+/// What the mean overlap is read against.
+const READ_AGAINST: [(&str, Reading); 5] = [
+    ("chance", |row| row.expected),
+    ("shuffled", |row| row.shuffled),
+    ("crossed", |row| row.cross_attribute),
+    ("excess", |row| row.excess),
+    ("ceiling", |row| row.ceiling),
+];
+
 fn overlap_table(analysis: &Analysis, model: &str, k: usize, site: &str) -> TextTable {
     let mut attributes: Vec<&str> = analysis.settings.attributes.iter().map(String::as_str).collect();
     if attributes.len() > 1 {
         attributes.push(MEAN);
     }
-    let header =
-        std::iter::once("step").chain(attributes.iter().copied()).chain(["chance", "excess", "ceiling", "significant"]);
-    let mut table = TextTable::new(header);
     let here = |row: &&StepOverlap| row.model == model && row.k == k && row.site == site;
     let rows: Vec<&StepOverlap> = analysis.by_step.iter().filter(here).collect();
+    // Columns that no row has a value for are left out.
+    let read_against: Vec<(&str, Reading)> = READ_AGAINST
+        .into_iter()
+        .filter(|(_, value)| rows.iter().any(|row| row.attribute == MEAN && value(row).is_some()))
+        .collect();
+    let header = std::iter::once("step")
+        .chain(attributes.iter().copied())
+        .chain(read_against.iter().map(|(name, _)| *name))
+        .chain(["significant"]);
+    let mut table = TextTable::new(header);
     let here = |row: &&PairOverlap| row.model == model && row.k == k && (site == MEAN || row.site.to_string() == site);
-    let plain = analysis.pairs.iter().filter(|row| row.control == Control::None);
-    let pairs: Vec<&PairOverlap> = plain.filter(here).collect();
+    let pairs: Vec<&PairOverlap> = analysis.pairs.iter().filter(here).collect();
     let steps: BTreeSet<_> = rows.iter().map(|row| row.step).collect();
     for step in steps {
         let row = |attribute: &str| rows.iter().find(|row| row.step == step && row.attribute == attribute);
@@ -186,9 +205,7 @@ fn overlap_table(analysis: &Analysis, model: &str, k: usize, site: &str) -> Text
         let mean = row(MEAN);
         let mut cells = vec![step.to_string()];
         cells.extend(attributes.iter().map(|attribute| number(row(attribute).map(|row| row.overlap), 3)));
-        cells.push(number(mean.and_then(|row| row.expected), 3));
-        cells.push(number(mean.and_then(|row| row.excess), 3));
-        cells.push(number(mean.and_then(|row| row.ceiling), 3));
+        cells.extend(read_against.iter().map(|(_, value)| number(mean.and_then(|row| value(row)), 3)));
         let p_values: Vec<f64> = pairs.iter().filter(|row| row.step == step).filter_map(|row| row.p_holm).collect();
         let significant = p_values.iter().filter(|p| **p < ALPHA).count();
         cells.push(if p_values.is_empty() { String::new() } else { format!("{significant} of {}", p_values.len()) });
@@ -199,7 +216,19 @@ fn overlap_table(analysis: &Analysis, model: &str, k: usize, site: &str) -> Text
 
 fn correlation_table(analysis: &Analysis) -> TextTable {
     let several = analysis.models().len() > 1;
-    let columns = ["task", "level", "overlap of", "n", "Pearson", "95 % interval", "p", "Spearman", "p"];
+    let columns = [
+        "task",
+        "level",
+        "overlap of",
+        "n",
+        "Pearson",
+        "95 % interval",
+        "p",
+        "Spearman",
+        "p",
+        "p by language",
+        "p of changes",
+    ];
     let mut table = TextTable::new(several.then_some("model").into_iter().chain(columns));
     for row in analysis.correlation.iter().filter(|row| row.measure == "overlap") {
         let CorrelationRow { model, task, level, attribute, n, .. } = row;
@@ -218,8 +247,21 @@ fn correlation_table(analysis: &Analysis) -> TextTable {
             p_value(*pearson_p),
             number(*spearman, 3),
             p_value(*spearman_p),
+            p_value(permuted(analysis, row, "pearson", "languages")),
+            p_value(permuted(analysis, row, "pearson-of-changes", "changes")),
         ];
         table.row(several.then(|| model.clone()).into_iter().chain(cells));
     }
     table
+}
+
+/// The p-value of a correlation by permutation of `unit`s.
+fn permuted(analysis: &Analysis, row: &CorrelationRow, estimator: &str, unit: &str) -> Option<f64> {
+    let key = (&row.model, &row.task, row.level, &row.measure, &row.attribute);
+    let same = |other: &&InferenceRow| {
+        (&other.model, &other.task, other.level, &other.measure, &other.attribute) == key
+            && (other.estimator.as_str(), other.method.as_str(), other.unit.as_str())
+                == (estimator, "permutation", unit)
+    };
+    analysis.inference.iter().find(same).and_then(|found| found.p_value)
 }

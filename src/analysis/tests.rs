@@ -29,7 +29,7 @@ pub(super) fn ranked(
         language: language.into(),
         method: "poisson".into(),
         seed,
-        control: ranking::Control::None,
+        control: crate::ranking::Control::None,
     };
     RankedCell { cell, ranking: Ranking::new(12, curve.collect()).unwrap() }
 }
