@@ -184,3 +184,71 @@ fn columns_are_in_the_tables_order() {
     );
     assert_eq!(header(&influence[0]), "model,task,level,measure,left_out,n,pearson,spearman");
 }
+
+/// Five languages at six checkpoints: `x` and `y` rise together over training, and languages that are high in one are low in
+/// the other.
+fn opposed() -> Vec<Point> {
+    let mut points = Vec::new();
+    for checkpoint in 0..6u64 {
+        for (i, language) in ["ar", "es", "fr", "hi", "ta"].into_iter().enumerate() {
+            let wiggle = ((checkpoint * 7 + i as u64 * 3) % 5) as f64 * 0.01;
+            points.push(Point {
+                model: "m".into(),
+                task: "t".into(),
+                level: Level::Pair,
+                measure: "overlap".into(),
+                attribute: "POS".into(),
+                step: Step::Number(10u64.pow(checkpoint as u32)),
+                language: Some(language.into()),
+                x: checkpoint as f64 + 0.1 * i as f64 + wiggle,
+                y: checkpoint as f64 - 0.1 * i as f64 - wiggle,
+            });
+        }
+    }
+    points
+}
+
+#[test]
+fn what_is_taken_for_independent_decides() {
+    let points = opposed();
+    let rows = inference(&points, 0);
+    let row = |estimator: &str, method: &str, unit: &str| {
+        rows.iter().find(|r| (&*r.estimator, &*r.method, &*r.unit) == (estimator, method, unit)).unwrap()
+    };
+    let (plain, by_language) = (row("pearson", "t", "points"), row("pearson", "permutation", "languages"));
+    assert!(plain.estimate.unwrap() > 0.9 && plain.p_value.unwrap() < 1e-9);
+    // One order of 120 is the lowest: twice 1 / 120.
+    assert_eq!((by_language.units, by_language.exact), (Some(5), Some(true)));
+    assert!((by_language.p_value.unwrap() - 2.0 / 120.0).abs() < 1e-12, "{by_language:?}");
+    assert_eq!(by_language.estimate, plain.estimate);
+    let both = row("pearson", "bootstrap-bca", "languages-and-checkpoints");
+    assert!(both.ci_low.unwrap() < plain.estimate.unwrap() && both.units == Some(5));
+    // Given log step, what is left of languages is opposed.
+    assert!(row("partial-pearson", "t", "points").estimate.unwrap() < -0.5);
+    assert!(row("slope", "mixed-effects", "languages-and-checkpoints").estimate.is_some());
+    assert_eq!(row("pearson-of-changes", "permutation", "changes").n, 25);
+    assert_eq!(inference(&points, 0), rows, "the same again");
+}
+
+#[test]
+fn languages_without_every_step_do_not_change_places() {
+    let mut points = opposed();
+    points.pop();
+    let rows = inference(&points, 0);
+    let row = rows.iter().find(|r| r.method == "permutation" && r.unit == "languages").unwrap();
+    assert_eq!((row.n, row.units), (24, Some(4)));
+    let few: Vec<Point> = points.into_iter().filter(|p| p.language.as_deref() == Some("es")).take(2).collect();
+    for row in inference(&few, 0) {
+        assert!(row.estimate.is_none() && row.reason.is_some(), "{row:?}");
+    }
+}
+
+#[test]
+fn the_released_model_has_no_log_step() {
+    let mut points = opposed();
+    let last = Step::Number(100_000);
+    points.iter_mut().filter(|point| point.step == last).for_each(|point| point.step = Step::Final);
+    let rows = inference(&points, 0);
+    let n = |estimator: &str| rows.iter().find(|r| r.estimator == estimator).unwrap().n;
+    assert_eq!((n("pearson"), n("partial-pearson"), n("pearson-of-changes")), (30, 25, 25));
+}
