@@ -255,12 +255,12 @@ fn published_tables_are_checked_cell_by_cell() {
     let tree = Tree::usual();
     let steps = [number(10), number(100), Step::Final];
     let mut pairs = ",10,100,best\n".to_owned();
-    for language in 0..4 {
+    for (language, code) in CODES.iter().enumerate() {
         let values = steps.map(|step| {
             let ranking = |language| &tree.rankings[&("aa", step, 8, language, "POS")];
             (shared(ranking(1), ranking(language), 30) as f64 / 30.0).to_string()
         });
-        pairs += &format!("{},{}\n", CODES[language], values.join(","));
+        pairs += &format!("{code},{}\n", values.join(","));
     }
     let (mut attributes, mut means) = (",Number,POS\n".to_owned(), String::new());
     for step in steps {
