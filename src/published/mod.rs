@@ -30,7 +30,7 @@ mod selections;
 
 pub use check::{CheckedTable, TOLERANCE};
 pub use languages::language_code;
-pub use notes::{steps_at_chance, FromChance};
+pub use notes::{steps_at_chance, LikeChance};
 pub use same_weights::{find_same_weights, rerun_ceiling, steps_alike, SameWeights, SameWeightsChoice, StepsAlike};
 pub use scores::{Scores, TASKS};
 pub use selections::{HiddenSize, Selections, METHOD};
@@ -137,7 +137,7 @@ impl Published {
 
     fn about(&self) -> About {
         let tables = vec![
-            ("What cannot be told from chance".to_owned(), self.from_chance_table()),
+            ("What cannot be told from chance".to_owned(), self.like_chance_table()),
             ("Same weights probed twice".to_owned(), self.same_weights_table()),
         ];
         About {

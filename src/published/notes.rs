@@ -22,7 +22,7 @@ const LEAST_EXCESS: f64 = 0.02;
 /// How many cells of the source language with another language cannot be told from chance: the hypergeometric p-value,
 /// unadjusted, is .05 or more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FromChance {
+pub struct LikeChance {
     /// The model.
     pub model: String,
     /// Whether only steps with a transfer score are counted, and not all.
@@ -66,7 +66,7 @@ impl Published {
 
     /// The cells of part of speech that cannot be told from chance, of every model that has it and a known width: of the
     /// steps with a score, and of all steps where those are more.
-    pub fn from_chance(&self) -> Vec<FromChance> {
+    pub fn like_chance(&self) -> Vec<LikeChance> {
         let (source, k) = (self.analysis.settings.source.as_str(), self.k());
         let mut found = Vec::new();
         for model in self.analysis.models() {
@@ -89,7 +89,7 @@ impl Published {
                 }
             }
             let both = steps.intersection(&scored).count();
-            let row = |scored_steps, steps, [cells, like_chance]: [usize; 2]| FromChance {
+            let row = |scored_steps, steps, [cells, like_chance]: [usize; 2]| LikeChance {
                 model: model.to_owned(),
                 scored_steps,
                 steps,
@@ -106,11 +106,11 @@ impl Published {
         found
     }
 
-    pub(super) fn from_chance_table(&self) -> TextTable {
+    pub(super) fn like_chance_table(&self) -> TextTable {
         let source = &self.analysis.settings.source;
         let mut table =
             TextTable::new(["model", "steps", &format!("{PAIR_ATTRIBUTE} cells with {source}"), "p >= .05", "share"]);
-        for row in self.from_chance() {
+        for row in self.like_chance() {
             let kind = if row.scored_steps { "with a score" } else { "in all" };
             let share = number(Some(row.like_chance as f64 / row.cells as f64), 3);
             let steps = format!("{} {kind}", row.steps);
@@ -168,8 +168,8 @@ impl Published {
             }
         }
         let source = &self.analysis.settings.source;
-        for row in self.from_chance() {
-            let FromChance { model, scored_steps, steps, cells, like_chance } = row;
+        for row in self.like_chance() {
+            let LikeChance { model, scored_steps, steps, cells, like_chance } = row;
             let percent = number(Some(100.0 * like_chance as f64 / cells as f64), 0);
             let kind = if scored_steps { "steps with a score" } else { "steps in all" };
             remarks.push(format!(
