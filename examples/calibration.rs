@@ -20,10 +20,10 @@ use rayon::prelude::*;
 #[command(version)]
 struct Options {
     /// Simulated nulls of each kind; five times as many where the assumptions are met
-    #[arg(long, default_value_t = 2000)]
+    #[arg(long, default_value_t = 1000)]
     replicates: usize,
     /// Random orders and resamples of a test that draws
-    #[arg(long, default_value_t = 399)]
+    #[arg(long, default_value_t = 199)]
     draws: usize,
     /// The seed
     #[arg(long, default_value_t = 1)]
@@ -139,6 +139,12 @@ fn normal(rng: &mut ChaCha8Rng) -> f64 {
 /// Whether a test calls the points significant.
 type Test = fn(&Points, usize, u64) -> Result<bool, Undefined>;
 
+/// A test by name, its null and the sizes (languages, checkpoints).
+type Met = (&'static str, Null, &'static [(usize, usize)]);
+
+/// A p-value of two series.
+type PValue = fn(&[f64], &[f64]) -> Result<f64, Undefined>;
+
 fn drawn(draws: usize, seed: u64) -> Permutations {
     Permutations { draws, seed, exact_up_to: 6, ..Permutations::default() }
 }
@@ -157,7 +163,7 @@ fn interval(p: &Points, resample: Resample<'_>, draws: usize, seed: u64, acceler
     Ok(outside(if accelerated { result.bca? } else { result.percentile }))
 }
 
-fn by_differences(p: &Points, test: fn(&[f64], &[f64]) -> Result<f64, Undefined>) -> Result<bool, Undefined> {
+fn by_differences(p: &Points, test: PValue) -> Result<bool, Undefined> {
     let changes = differences(&p.x, &p.y, &p.language, &p.time)?;
     Ok(significant(test(&changes.x, &changes.y)?))
 }
@@ -242,7 +248,7 @@ fn met(options: &Options) {
     );
     println!("| test | null | rate | within |\n| --- | --- | ---: | --- |");
     let find = |name: &str| SINGLE.iter().chain(CROSSED).find(|(n, _)| *n == name).map(|(_, test)| *test);
-    let rows: [(&str, Null, &[(usize, usize)]); 7] = [
+    let rows: [Met; 7] = [
         ("Pearson, t", Null::Independent, &[(1, 6), (1, 12), (7, 6)]),
         ("permutation of points (Pearson)", Null::Independent, &[(1, 8), (7, 6)]),
         ("partial given log step, Pearson", Null::Trend, &[(1, 8), (1, 42)]),
@@ -294,7 +300,7 @@ fn discrete(options: &Options) {
     println!("The attainable level is computed over all orders, or from the distribution; {replicates} replicates.\n");
     println!("| test | n | attainable level | rate |\n| --- | --- | ---: | ---: |");
     let line = |n: usize| (0..n).map(|i| i as f64).collect::<Vec<f64>>();
-    let tests: [(&str, fn(&[f64], &[f64]) -> Result<f64, Undefined>, &[usize]); 5] = [
+    let tests: [(&str, PValue, &[usize]); 5] = [
         (
             "Pearson, exact permutation",
             |x, y| Ok(permutation_test(Coefficient::Pearson, x, y, &Permutations::default())?.p_value),

@@ -1,4 +1,13 @@
-//! Correlation, exact tests and multiple-testing corrections; knows nothing of neurons.
+//! Correlation, exact and permutation tests, bootstrap, mixed effects and multiple-testing corrections; knows nothing of neurons.
+//!
+//! - Correlation: [`pearson`](pearson()), [`spearman`](spearman()), [`kendall`](kendall()), or any of them as a [`Coefficient`]; given covariates
+//!   [`partial_pearson`] and [`partial_spearman`]; without each unit [`leave_one_out`].
+//! - Tests that allow for dependent points: [`permutation_test_by`] moves whole languages, [`differences`] takes steps of a series,
+//!   [`mantel`](mantel()) compares matrices, [`mixed_effects`] has random intercepts of language and checkpoint.
+//! - Intervals: [`fisher_interval`] and its kin, [`bootstrap_correlation`] with any unit of [`Resample`].
+//! - Overlap of sets: [`hypergeometric_sf`]. Many tests at once: [`holm`], [`benjamini_hochberg`], [`benjamini_yekutieli`].
+//!
+//! Which of them can be believed of training checkpoints, and how often the others are wrong, is in `docs/statistics.md`.
 //!
 //! A statistic that does not exist (two points, a constant input, a value that is not finite) is an [`Undefined`] with
 //! its reason and never NaN, so that a table can leave the cell empty and a log can say why.
