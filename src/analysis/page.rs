@@ -36,7 +36,10 @@ probe ranks the neurons of a checkpoint; the overlap of two languages is the sha
 
 /// The whole page. No text from outside is taken for markup, and the same analysis gives the same bytes.
 pub(super) fn html(analysis: &Analysis, about: &About, figures: &[&Figure]) -> String {
-    let mut page = Page { numbered: figures, body: String::new(), contents: Vec::new() };
+    // Numbers follow the page, where plots of transfer come last.
+    let mut ordered = figures.to_vec();
+    ordered.sort_by_key(|figure| figure.of_transfer());
+    let mut page = Page { numbered: &ordered, body: String::new(), contents: Vec::new() };
     let models = analysis.models();
     let title = format!("Overlap against training step: {}", models.join(", "));
 
