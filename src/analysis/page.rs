@@ -85,7 +85,7 @@ pub(super) fn html(analysis: &Analysis, about: &About, figures: &[&Figure]) -> S
         page.table("", table);
     }
     if !about.notes.is_empty() {
-        page.section("Left out");
+        page.section("Notes");
         let notes = about.notes.iter().map(|note| format!("<li>{}</li>\n", escape_html(note)));
         page.body += &format!("<ul>\n{}</ul>\n", notes.collect::<String>());
     }
@@ -210,7 +210,7 @@ fn in_short(analysis: &Analysis) -> String {
             sentence += &format!("; chance gives {}", number(Some(expected), 3));
         }
         if let Some(ceiling) = last.ceiling {
-            sentence += &format!("; the same language under another seed, {}", number(Some(ceiling), 3));
+            sentence += &format!("; the same language probed again, {}", number(Some(ceiling), 3));
         }
         text += &format!("<li>{}.</li>\n", escape_html(&sentence));
     }

@@ -83,7 +83,7 @@ pub(super) fn markdown(analysis: &Analysis, about: &About) -> String {
         text += &format!("\n## {heading}\n\n{}", table.markdown());
     }
     if !about.notes.is_empty() {
-        text += "\n## Left out\n\n";
+        text += "\n## Notes\n\n";
         text.extend(about.notes.iter().map(|note| format!("- {note}\n")));
     }
     text
@@ -109,7 +109,8 @@ pub(super) fn settings(analysis: &Analysis, about: &About) -> Vec<(String, Strin
 
 pub(super) const LEGEND: &str =
     "chance: k / neurons. shuffled: the same with shuffled labels. crossed: one attribute in one language, another in \
-the other. excess: (overlap - chance) / (1 - chance). ceiling: the same cell under another seed. significant: pairs of languages whose overlap is above chance (hypergeometric, Holm-adjusted p < 0.05), out of all \
+the other. excess: (overlap - chance) / (1 - chance). ceiling: the same cell under another seed, or the same weights \
+probed again. significant: pairs of languages whose overlap is above chance (hypergeometric, Holm-adjusted p < 0.05), out of all \
 pairs, over attributes, sites and seeds.";
 
 fn heading(analysis: &Analysis, model: &str, k: usize) -> String {

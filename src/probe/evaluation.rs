@@ -26,7 +26,7 @@ impl Evaluation {
     /// Of log-likelihoods `[words, classes]` against class indices.
     ///
     /// # Errors
-    /// [`Error::Data`] if the numbers of words differ or a label is not a class.
+    /// [`crate::Error::Data`] if the numbers of words differ or a label is not a class.
     pub fn new(log_likelihoods: ArrayView2<f64>, labels: &[usize]) -> Result<Self> {
         let (words, n_classes) = log_likelihoods.dim();
         check_labels(words, labels, n_classes)?;

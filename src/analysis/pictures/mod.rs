@@ -87,7 +87,7 @@ pub(super) fn save(drawn: &[Drawn], out: &Path) -> Result<Vec<PathBuf>> {
 
 const STEPS: &str = "Overlap of two languages' best neurons as training goes on, mean over pairs of languages, sites and seeds. \
 Read it between two levels: chance (dashed), what two random choices of neurons share, and the ceiling (dotted; with two \
-seeds or more), what the same language shares with itself under another seed, and so the most that two languages could. The band is the 95 % interval \
+seeds or more), what the same language shares with itself probed again, and so the most that two languages could. The band is the 95 % interval \
 of the mean over languages: with whole languages left out in turn, it says how far another choice of languages could \
 move the line. Values: overlap_vs_step.csv, and of the interval overlap_vs_step_interval.csv.";
 const LANGUAGES: &str =

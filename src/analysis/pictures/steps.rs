@@ -53,7 +53,7 @@ pub(super) fn by_attribute(analysis: &Analysis, model: &str) -> StepPlot {
             attributes.iter().map(|name| line(name, LineStyle::Secondary, of_table(analysis, model, name, overlap))),
         );
     }
-    lines.push(line("ceiling (other seed)", LineStyle::Ceiling, of_table(analysis, model, MEAN, |row| row.ceiling)));
+    lines.push(line("ceiling (probed again)", LineStyle::Ceiling, of_table(analysis, model, MEAN, |row| row.ceiling)));
     lines.push(chance(analysis, model));
     lines.retain(|line| !line.points.is_empty());
     StepPlot {
