@@ -45,7 +45,7 @@ use crate::overlap::{
     self, Control, OverlapByK, OverlapMeasures, PairOverlap, SelfOverlap, Sharing, StepOverlap, DRAWS, RBO_P,
 };
 use crate::ranking::RankedCell;
-use crate::report::{write_csv, write_json_lines, Format, TextTable};
+use crate::report::{write_json_lines, Format, Record, TextTable};
 use crate::transfer::TransferScores;
 use crate::{files, Error, Result};
 use std::collections::BTreeSet;
@@ -218,34 +218,10 @@ impl Analysis {
         #[cfg(not(feature = "plots"))]
         let figures: Vec<&page::Figure> = Vec::new();
         let page = page::html(self, about, &figures);
-        files::writable_dir(out)?;
         let path = |name: &str| out.join(name);
-        write_csv(path("rankings.csv"), &RankingRow::of(&self.rankings))?;
-        let all: Vec<&PairOverlap> = self.pairs.iter().chain(&self.controls).collect();
-        write_csv(path("overlap.csv"), &all)?;
-        write_csv(path("overlap_measures.csv"), &self.measures)?;
-        write_csv(path("overlap_by_k.csv"), &self.by_k)?;
-        write_csv(path("sharing.csv"), &self.sharing)?;
-        write_csv(path("ceiling.csv"), &self.ceiling)?;
-        write_csv(path("overlap_vs_step.csv"), &self.by_step)?;
-        write_csv(path("correlation.csv"), &self.correlation)?;
-        write_csv(path("influence.csv"), &self.influence)?;
-        write_csv(path("inference.csv"), &self.inference)?;
+        let mut written = self.write_tables(out, Format::Csv)?;
         self.scores.write(path("transfer.csv"))?;
-        let tables = [
-            "rankings",
-            "overlap",
-            "overlap_measures",
-            "overlap_by_k",
-            "sharing",
-            "ceiling",
-            "overlap_vs_step",
-            "correlation",
-            "influence",
-            "inference",
-            "transfer",
-        ];
-        let mut written: Vec<PathBuf> = tables.iter().map(|name| path(&format!("{name}.csv"))).collect();
+        written.push(path("transfer.csv"));
         written.extend(self.write_reports(out)?);
         written.push(write_text(path("summary.md"), &summary)?);
         written.push(write_text(path("report.html"), &page)?);
@@ -254,14 +230,12 @@ impl Analysis {
         Ok(written)
     }
 
-    /// The tables that a paper prints, in the other formats, and the intervals.
+    /// The tables that a paper prints, in the other formats.
     fn write_reports(&self, out: &Path) -> Result<Vec<PathBuf>> {
         let path = |name: &str| out.join(name);
-        write_csv(path("overlap_vs_step_interval.csv"), &self.intervals())?;
         write_json_lines(path("overlap_vs_step.jsonl"), &self.by_step)?;
         write_json_lines(path("correlation.jsonl"), &self.correlation)?;
-        let mut written =
-            ["overlap_vs_step_interval.csv", "overlap_vs_step.jsonl", "correlation.jsonl"].map(path).to_vec();
+        let mut written = ["overlap_vs_step.jsonl", "correlation.jsonl"].map(path).to_vec();
         for (name, tables) in [("overlap_vs_step", summary::overlap(self)), ("correlation", summary::correlation(self))]
         {
             let (markdown, latex) = summary::documents(name, &tables);
@@ -271,24 +245,33 @@ impl Analysis {
         Ok(written)
     }
 
-    /// Writes every table into a folder in one format: `rankings`, `overlap`, `ceiling`, `overlap_vs_step`,
-    /// `overlap_vs_step_interval`, `correlation` and `influence`, with all their rows and columns. Returns the paths.
+    /// Writes every table into a folder in one format, with all its rows and columns; transfer scores, which are input as
+    /// well, are CSV alone. Returns the paths.
     ///
     /// # Errors
     /// As [`Format::write`].
     pub fn write_tables(&self, out: impl AsRef<Path>, format: Format) -> Result<Vec<PathBuf>> {
+        fn write<R: Record>(out: &Path, format: Format, name: &str, rows: &[R]) -> Result<PathBuf> {
+            let path = out.join(format!("{name}.{}", format.extension()));
+            format.write(&path, rows)?;
+            Ok(path)
+        }
         let out = out.as_ref();
         files::writable_dir(out)?;
-        let path = |name: &str| out.join(format!("{name}.{}", format.extension()));
-        format.write(path("rankings"), &RankingRow::of(&self.rankings))?;
-        format.write(path("overlap"), &self.pairs)?;
-        format.write(path("ceiling"), &self.ceiling)?;
-        format.write(path("overlap_vs_step"), &self.by_step)?;
-        format.write(path("overlap_vs_step_interval"), &self.intervals())?;
-        format.write(path("correlation"), &self.correlation)?;
-        format.write(path("influence"), &self.influence)?;
-        let names = ["rankings", "overlap", "ceiling", "overlap_vs_step", "overlap_vs_step_interval", "correlation"];
-        Ok(names.into_iter().chain(["influence"]).map(path).collect())
+        let pairs: Vec<&PairOverlap> = self.pairs.iter().chain(&self.controls).collect();
+        Ok(vec![
+            write(out, format, "rankings", &RankingRow::of(&self.rankings))?,
+            write(out, format, "overlap", &pairs)?,
+            write(out, format, "overlap_measures", &self.measures)?,
+            write(out, format, "overlap_by_k", &self.by_k)?,
+            write(out, format, "sharing", &self.sharing)?,
+            write(out, format, "ceiling", &self.ceiling)?,
+            write(out, format, "overlap_vs_step", &self.by_step)?,
+            write(out, format, "overlap_vs_step_interval", &self.intervals())?,
+            write(out, format, "correlation", &self.correlation)?,
+            write(out, format, "influence", &self.influence)?,
+            write(out, format, "inference", &self.inference)?,
+        ])
     }
 
     /// The name of a file of one model's, without extension: the model is in it where there are several.

@@ -220,12 +220,19 @@ fn in_short(analysis: &Analysis) -> String {
 fn files(figures: &[&Figure]) -> String {
     let rows = [
         ("rankings.csv", "the neurons of every cell in order, with what a probe knows up to each"),
-        ("overlap.csv", "every pair of languages: overlap, chance, excess, p-values"),
+        ("overlap.csv", "every pair of languages: overlap, chance, excess, p-values; controls beside it"),
+        (
+            "overlap_measures.csv",
+            "the same pairs: Jaccard, area, rank-biased and weighted overlap, share of the ceiling",
+        ),
+        ("overlap_by_k.csv", "overlap of the best one, two, ... neurons, mean over pairs"),
+        ("sharing.csv", "how many neurons so many languages share, with chance and p-values"),
         ("ceiling.csv", "every cell's overlap with itself under other seeds"),
         ("overlap_vs_step.csv, .jsonl, .md, .tex", "the means over pairs; the last two as a paper prints them"),
         ("overlap_vs_step_interval.csv", "intervals of those means over languages"),
         ("correlation.csv, .jsonl, .md, .tex", "overlap against transfer"),
         ("influence.csv", "the same with one step left out at a time"),
+        ("inference.csv", "the same tested in other ways: by checkpoint, by language, of changes, given the step"),
         ("transfer.csv", "the transfer scores"),
         ("summary.md", "the tables of this page as Markdown"),
     ];

@@ -101,7 +101,8 @@ impl RankingRow {
 ///
 /// let rankings = read_rankings("out/rankings.csv", |_, site| Some(site.width(1024)))?;
 /// let scores = TransferScores::read("out/transfer.csv")?;
-/// let settings = Settings { k: vec![20], source: "en".into(), attributes: vec!["POS".into(), "Number".into()] };
+/// let attributes = vec!["POS".into(), "Number".into()];
+/// let settings = Settings { k: vec![20], source: "en".into(), attributes, cross_attribute: true };
 /// Analysis::new(rankings, scores, settings)?.write("out-20", &About::default())?;
 /// # Ok::<(), isogloss::Error>(())
 /// ```
@@ -190,9 +191,9 @@ mod tests {
     fn what_is_wrong_is_said_with_its_line() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("rankings.csv");
-        let header = "model,step,site,attribute,language,method,seed,rank,neuron,nmi_dev,nmi_test,accuracy_test";
+        let header = RankingRow::COLUMNS.join(",");
         let message = |lines: &[&str]| {
-            std::fs::write(&path, [&[header], lines].concat().join("\n")).unwrap();
+            std::fs::write(&path, [&[header.as_str()], lines].concat().join("\n")).unwrap();
             read_rankings(&path, |_, _| Some(8)).unwrap_err().to_string()
         };
         let good = "m,0,residual.3,POS,es,poisson,0,1,5,,,,none";

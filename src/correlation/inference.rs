@@ -55,6 +55,9 @@ pub struct InferenceRow {
     pub reason: Option<String>,
 }
 
+/// An interval of a coefficient, of so many points at a level.
+type Interval = fn(f64, usize, f64) -> Result<(f64, f64), Undefined>;
+
 /// What a method found.
 #[derive(Default)]
 struct Found {
@@ -157,8 +160,7 @@ fn of_group(points: &[&Point], seed: u64) -> Vec<InferenceRow> {
             reason,
         });
     };
-    let of_points = |found: Result<Correlation, Undefined>,
-                     interval: fn(f64, usize, f64) -> Result<(f64, f64), Undefined>| {
+    let of_points = |found: Result<Correlation, Undefined>, interval: Interval| {
         found.map(|r| Found {
             n: r.n,
             units: Some(r.n),

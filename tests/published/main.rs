@@ -33,9 +33,13 @@ fn tables_are_what_brute_force_gives() {
         ["aa", "10", "residual.2", "Number", "en", "1", &first, "", "-0.1", "0.5"]
     );
 
-    let overlap = tree.table("overlap.csv");
+    let (overlap, crossed): (Vec<_>, Vec<_>) =
+        tree.table("overlap.csv").into_iter().partition(|row| row["control"] == "none");
     // Six pairs of POS, three of Number, two layers, seven steps.
     assert_eq!(overlap.len(), 9 * 2 * 7);
+    // POS of one of four languages against Number of another of three, in either order.
+    assert_eq!(crossed.len(), 9 * 2 * 7);
+    assert!(crossed.iter().all(|row| row["control"] == "cross-attribute" && row["attribute"] != row["attribute_b"]));
     for row in &overlap {
         let (model, width) = if row["model"] == "aa" { ("aa", 64) } else { ("bb", 96) };
         let layer = if row["site"] == "residual.2" { 3 } else { 8 };
