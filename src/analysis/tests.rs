@@ -185,12 +185,7 @@ mod plots {
                 let document = Document::parse(svg).unwrap_or_else(|error| panic!("{name}: {error}"));
                 assert_eq!(document.root_element().tag_name().name(), "svg");
                 assert_eq!(&files[&format!("{name}.png")][..4], b"\x89PNG");
-                let data = if name == "overlap_vs_step" || models.iter().any(|m| name == format!("overlap_vs_step-{m}"))
-                {
-                    "overlap_vs_step.csv".to_owned()
-                } else {
-                    format!("{name}.csv")
-                };
+                let data = format!("{name}.csv");
                 assert!(text(&files, &data).lines().count() > 1, "{data}");
             }
             // Steps (attributes, languages, source), pairs, pairs of two attributes, sharing, curves, one task.

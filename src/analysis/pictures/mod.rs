@@ -76,7 +76,8 @@ pub(super) fn save(drawn: &[Drawn], out: &Path) -> Result<Vec<PathBuf>> {
     let mut written = Vec::new();
     for Drawn { figure, picture, plot } in drawn {
         written.extend(picture.save(out.join(&figure.name))?);
-        if !figure.name.starts_with(BY_STEP) || figure.name.starts_with("overlap_vs_step_") {
+        // The table of this name holds them.
+        if figure.name != BY_STEP {
             let path = out.join(format!("{}.csv", figure.name));
             plot.write_data(&path)?;
             written.push(path);
