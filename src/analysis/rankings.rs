@@ -199,7 +199,7 @@ mod tests {
         let good = "m,0,residual.3,POS,es,poisson,0,1,5,,,,none";
         for (second, line, why) in [
             ("m,0,residual.3,POS,es,poisson,0,2,x,,,,none", 3, "column `neuron`"),
-            ("m,soon,residual.3,POS,es,poisson,0,2,1,,,,none", 3, "column `step`: unknown step `soon`"),
+            ("m,soon,residual.3,POS,es,poisson,0,2,1,,,,none", 3, "unknown step `soon`"),
             ("m,0,layer.3,POS,es,poisson,0,2,1,,,,none", 3, "column `site`"),
             ("m,0,residual.3,POS,es,poisson,0,2,1,NaN,,,none", 3, "NaN"),
             ("m,0,residual.3,POS,es,poisson,0,2", 3, "fields"),
