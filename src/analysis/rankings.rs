@@ -200,7 +200,7 @@ mod tests {
         for (second, line, why) in [
             ("m,0,residual.3,POS,es,poisson,0,2,x,,,,none", 3, "column `neuron`"),
             ("m,soon,residual.3,POS,es,poisson,0,2,1,,,,none", 3, "unknown step `soon`"),
-            ("m,0,layer.3,POS,es,poisson,0,2,1,,,,none", 3, "column `site`"),
+            ("m,0,layer.3,POS,es,poisson,0,2,1,,,,none", 3, "unknown site `layer.3`"),
             ("m,0,residual.3,POS,es,poisson,0,2,1,NaN,,,none", 3, "NaN"),
             ("m,0,residual.3,POS,es,poisson,0,2", 3, "fields"),
             ("m,0,residual.3,POS,es,poisson,0,2,5,,,,none", 2, "twice"),
