@@ -51,11 +51,17 @@ fn write_crate(folder: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let manifest: toml::Table = fs::read_to_string(root.join("Cargo.toml")).unwrap().parse().unwrap();
     let mut profiles = manifest["profile"].as_table().unwrap().clone();
-    // `"*"` means dependencies, of which isogloss is one there.
+    // `"*"` means dependencies, of which isogloss is one there. A package may not say `lto`, and what the environment says
+    // of debugging goes before the manifest.
+    let debug = env::var_os("CARGO_PROFILE_DEV_DEBUG").map(|_| "debug");
+    let of_all = ["package", "lto"];
     for (_, profile) in &mut profiles {
         let profile = profile.as_table_mut().unwrap();
-        let own: toml::Table =
-            profile.iter().filter(|(key, _)| *key != "package").map(|(k, v)| (k.clone(), v.clone())).collect();
+        let own: toml::Table = profile
+            .iter()
+            .filter(|(key, _)| !of_all.contains(&key.as_str()) && debug != Some(key.as_str()))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
         if let Some(packages) = profile.get_mut("package").and_then(toml::Value::as_table_mut) {
             packages.insert("isogloss".to_owned(), own.into());
         }
