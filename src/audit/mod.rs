@@ -91,8 +91,11 @@ pub struct Summary {
     pub norm: f64,
 }
 
+/// A tensor's name, its shape and its figures.
+type Tensor<'a> = (&'a str, &'a [usize], WeightSummary);
+
 impl Summary {
-    fn of(tensors: &[(&str, &[usize], WeightSummary)]) -> Self {
+    fn of(tensors: &[Tensor]) -> Self {
         let mut hash = Sha256::new();
         let mut summary =
             Summary { tensors: tensors.len(), values: 0, sha256: String::new(), nan: 0, infinite: 0, norm: 0.0 };
@@ -148,8 +151,8 @@ impl CheckpointAudit {
     }
 
     fn of_weights(step: Step, weights: &Weights) -> Self {
-        let mut tensors: Vec<(&str, &[usize], WeightSummary)> = Vec::new();
-        let mut parts: BTreeMap<Part, Vec<(&str, &[usize], WeightSummary)>> = BTreeMap::new();
+        let mut tensors = Vec::new();
+        let mut parts: BTreeMap<Part, Vec<Tensor>> = BTreeMap::new();
         for name in weights.names() {
             let Some(weight) = weights.get(name) else { continue };
             let tensor = (name, weight.shape, weight.summary());
