@@ -81,6 +81,9 @@ struct Options {
     /// The type the model computes in: `f32`, `bf16` or `f16`
     #[arg(long)]
     dtype: Option<Dtype>,
+    /// Do not look the series over for faults before starting, which reads all weights once
+    #[arg(long)]
+    no_audit: bool,
     /// Folder for tables, summary and plots
     #[arg(long, value_name = "DIR", default_value = "isogloss-out")]
     out: PathBuf,
@@ -125,6 +128,7 @@ impl Options {
             [Control::None] => study.controls.clear(),
             controls => study.controls = controls.to_vec(),
         }
+        study.audit &= !self.no_audit;
         study.transfer = self.transfer.or(study.transfer);
         study.scheme = self.scheme.unwrap_or(study.scheme);
         study.method = self.method.unwrap_or(study.method);

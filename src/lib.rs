@@ -77,6 +77,8 @@ pub mod bloom;
 
 pub mod activations;
 
+pub mod audit;
+
 pub mod probe;
 
 pub mod ranking;

@@ -258,3 +258,35 @@ fn extract_then_probe() {
         assert!(!output.status.success() && stderr.contains("unknown") && stderr.contains(why), "{stderr}");
     }
 }
+
+#[test]
+fn an_audit_and_a_study_name_steps_of_the_same_weights() {
+    let (series, out) = (series(), tempfile::tempdir().unwrap());
+    let copy = series.path().join("global_step5000");
+    fs::create_dir(&copy).unwrap();
+    for file in ["config.json", "model.safetensors"] {
+        fs::copy(series.path().join("global_step0").join(file), copy.join(file)).unwrap();
+    }
+    let mut audit = example("audit");
+    audit.arg("--series").arg(series.path()).arg("--text").arg(fixture("parallel/qa.txt")).arg("--out").arg(out.path());
+    let output = audit.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("Warning: steps 0 and 5000 have the same weights"), "{text}");
+    assert!(text.contains("Warning: step 5000: the perplexity is 1418, out of line with 6.17 at step 3000."), "{text}");
+    let table = &tables(out.path())["audit.csv"];
+    let table = String::from_utf8_lossy(table);
+    assert_eq!(table.lines().count(), 4);
+    assert!(table.starts_with("model,step,tensors,values,nan,infinite,norm,tokens,perplexity,sha256,findings\n"));
+    let found = study(series.path(), &out.path().join("study")).output().unwrap();
+    let (text, log) = (String::from_utf8_lossy(&found.stdout), String::from_utf8_lossy(&found.stderr));
+    assert!(text.contains("Of the series: steps 0 and 5000 have the same weights"), "{text}");
+    assert!(log.contains("steps 0 and 5000 have the same weights"), "{log}");
+    let mut silent = study(series.path(), &out.path().join("silent"));
+    let found = silent.arg("--no-audit").output().unwrap();
+    assert!(!String::from_utf8_lossy(&found.stdout).contains("same weights"));
+    let folder = tempfile::tempdir().unwrap();
+    let mut bad = example("audit");
+    bad.arg("--series").arg(series.path()).args(["--norm-limit", "1"]).arg("--out").arg(folder.path());
+    refused(&mut bad, folder.path(), &["norm limit should be above 1"]);
+}

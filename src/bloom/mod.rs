@@ -19,6 +19,8 @@ mod batch;
 #[cfg(feature = "torch")]
 pub mod device;
 #[cfg(feature = "torch")]
+mod likelihood;
+#[cfg(feature = "torch")]
 mod model;
 #[cfg(feature = "torch")]
 pub mod parameters;

@@ -159,6 +159,11 @@ impl Bloom {
         let last = Site::Residual(self.config.n_layer);
         let hidden = self.forward(batch, &[last])?;
         let hidden = hidden.get(&last).ok_or_else(|| Error::Data(format!("{last} was not computed")))?;
+        self.head(hidden)
+    }
+
+    /// States after the final LayerNorm, `[tokens, hidden]`, to logits, `[tokens, vocabulary]`.
+    pub(super) fn head(&self, hidden: &Tensor) -> Result<Tensor> {
         let head = if self.config.tie_word_embeddings { "word_embeddings.weight" } else { "lm_head.weight" };
         Ok(hidden.f_linear(self.parameter(head)?, None::<&Tensor>)?)
     }

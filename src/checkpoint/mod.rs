@@ -6,8 +6,10 @@
 
 mod series;
 mod step;
+mod summary;
 mod weights;
 
 pub use series::{Checkpoint, Series};
 pub use step::Step;
+pub use summary::WeightSummary;
 pub use weights::{Weight, Weights};

@@ -1,6 +1,7 @@
 //! The columns of the crate's tables.
 
 use super::Record;
+use crate::audit::{AuditBlockRow, AuditRow};
 use crate::correlation::{CorrelationRow, InferenceRow, InfluenceRow};
 use crate::overlap::{OverlapByK, OverlapMeasures, PairOverlap, SelfOverlap, Sharing, StepOverlap};
 use crate::similarity::Similarity;
@@ -145,4 +146,24 @@ impl Record for InfluenceRow {
 impl Record for Similarity {
     const COLUMNS: &'static [&'static str] =
         &["model", "step", "site", "language_a", "language_b", "measure", "sentences", "value"];
+}
+
+impl Record for AuditRow {
+    const COLUMNS: &'static [&'static str] = &[
+        "model",
+        "step",
+        "tensors",
+        "values",
+        "nan",
+        "infinite",
+        "norm",
+        "tokens",
+        "perplexity",
+        "sha256",
+        "findings",
+    ];
+}
+
+impl Record for AuditBlockRow {
+    const COLUMNS: &'static [&'static str] = &["model", "step", "part", "values", "nan", "infinite", "norm", "sha256"];
 }

@@ -1,6 +1,7 @@
 use super::{CellWords, Study};
 use crate::activations::Skipped;
 use crate::analysis::{write_text, About, Analysis, Settings};
+use crate::audit::Finding;
 use crate::overlap::Control;
 use crate::ranking::RankedCell;
 use crate::report::{write_csv, Record, TextTable};
@@ -24,8 +25,9 @@ pub struct Results {
 }
 
 /// What words a study had, what it left out, and why.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Notes {
+    findings: Vec<Finding>,
     cells: BTreeSet<CellWords>,
     missing: BTreeMap<(String, String), BTreeMap<u64, String>>,
     skipped: BTreeMap<String, Skipped>,
@@ -34,6 +36,11 @@ pub struct Notes {
 }
 
 impl Notes {
+    /// Keeps what an audit of the series found.
+    pub fn findings(&mut self, findings: Vec<Finding>) {
+        self.findings.extend(findings);
+    }
+
     /// Keeps what words cells were probed on; every checkpoint has the same.
     pub fn cells(&mut self, cells: Vec<CellWords>) {
         self.cells.extend(cells);
@@ -85,7 +92,9 @@ impl Notes {
 
     /// What was left out, as sentences.
     pub fn lines(&self) -> Vec<String> {
-        let mut lines: Vec<String> = self.reasons().map(|reason| format!("Left out: {reason}.")).collect();
+        let findings = self.findings.iter().map(|finding| format!("Of the series: {finding}."));
+        let left_out = self.reasons().map(|reason| format!("Left out: {reason}."));
+        let mut lines: Vec<String> = findings.chain(left_out).collect();
         for (language, skipped) in &self.skipped {
             let Skipped { long_sentences, words_in_long_sentences, empty_words } = skipped;
             lines.push(format!(

@@ -1,5 +1,6 @@
 use super::{rank_language, CellSettings, Notes, Progress, Results, Study};
 use crate::activations::{extract, ExtractionSettings, Tokenizer};
+use crate::audit::{Audit, Limits};
 use crate::bloom::{device, Bloom, Config, Extent};
 use crate::checkpoint::{Checkpoint, Series};
 use crate::overlap::Control;
@@ -23,6 +24,14 @@ impl Study {
         self.check_checkpoints(&series)?;
         let given = self.scores(&series)?;
         let treebanks = self.read_treebanks()?;
+        let mut notes = Notes::default();
+        if self.audit {
+            let findings = Audit::of(&series)?.findings(&Limits::default());
+            for finding in &findings {
+                tracing::warn!("{}: {finding}", series.model());
+            }
+            notes.findings(findings);
+        }
         let settings = CellSettings {
             attributes: self.attributes.clone(),
             sites: self.sites.clone(),
@@ -36,7 +45,6 @@ impl Study {
         progress.start(series.checkpoints().len() * treebanks.len() * cells);
         let mut rankings = Vec::new();
         let mut scores = Vec::new();
-        let mut notes = Notes::default();
         for checkpoint in series.checkpoints() {
             let step = checkpoint.step();
             tracing::info!(model = series.model(), %step, "checkpoint");

@@ -118,6 +118,10 @@ pub struct Study {
     /// How words become subwords.
     #[serde(default)]
     pub tokenisation: Tokenisation,
+    /// Whether the series is looked over before time is spent on it ([`crate::audit`]), which reads all weights once; by
+    /// default it is, and what is found is a warning and a note.
+    #[serde(default = "default_audit")]
+    pub audit: bool,
     /// Files of each language, or folders of them.
     pub treebanks: BTreeMap<String, Vec<PathBuf>>,
     /// How words are split.
@@ -142,6 +146,10 @@ fn default_seeds() -> Vec<u64> {
 
 fn default_controls() -> Vec<Control> {
     vec![Control::Shuffled, Control::CrossAttribute]
+}
+
+fn default_audit() -> bool {
+    true
 }
 
 fn default_device() -> String {

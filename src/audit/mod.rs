@@ -1,0 +1,277 @@
+//! A series looked over before time is spent on it: are two steps the same weights, is a value not finite, is a block or
+//! the perplexity out of line with the neighbouring steps?
+//!
+//! Published series do have such faults: among BLOOM's intermediate checkpoints are the same weights under two steps, and
+//! one whose perplexity is thousands of times that of its neighbours (BigScience Workshop 2022, arXiv 2211.05100, for the
+//! models). Overlap against step says nothing at such a step, and a study cannot tell by itself.
+//!
+//! [`Audit::of`] reads the weights of every checkpoint once; with feature `torch`, `Audit::add_perplexity` runs the models
+//! over a text. [`Audit::findings`] are what a reader must know, as sentences; [`Audit::rows`] and [`Audit::block_rows`] are
+//! the tables `audit.csv` and `audit_blocks.csv`.
+
+mod findings;
+#[cfg(feature = "torch")]
+mod perplexity;
+#[cfg(test)]
+mod tests;
+
+pub use findings::{Finding, Limits};
+#[cfg(feature = "torch")]
+pub use perplexity::{perplexity, Text};
+
+use crate::checkpoint::{Checkpoint, Series, Step, WeightSummary, Weights};
+use crate::Result;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A part of a model: what belongs to one block, or lies before or after the blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// The word embeddings and their LayerNorm.
+    Embedding,
+    /// Block `i`, from 0.
+    Block(usize),
+    /// The final LayerNorm.
+    FinalNorm,
+    /// A head of its own.
+    Head,
+    /// Tensors that BLOOM does not have.
+    Other,
+}
+
+impl Part {
+    fn of(tensor: &str) -> Self {
+        if let Some((number, _)) = tensor.strip_prefix("h.").and_then(|rest| rest.split_once('.')) {
+            return number.parse().map_or(Part::Other, Part::Block);
+        }
+        match tensor.split('.').next() {
+            Some("word_embeddings" | "word_embeddings_layernorm") => Part::Embedding,
+            Some("ln_f") => Part::FinalNorm,
+            Some("lm_head") => Part::Head,
+            _ => Part::Other,
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Part::Embedding => f.write_str("embedding"),
+            Part::Block(i) => write!(f, "block.{i}"),
+            Part::FinalNorm => f.write_str("final_layer_norm"),
+            Part::Head => f.write_str("head"),
+            Part::Other => f.write_str("other"),
+        }
+    }
+}
+
+impl Serialize for Part {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Some of a checkpoint's tensors in a few figures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// How many tensors.
+    pub tensors: usize,
+    /// How many values.
+    pub values: u64,
+    /// SHA-256 over the tensors' names, shapes and values, hexadecimal; equal for equal weights, whatever floating-point
+    /// type they are stored in.
+    pub sha256: String,
+    /// How many values are NaN.
+    pub nan: u64,
+    /// How many are infinite.
+    pub infinite: u64,
+    /// The Euclidean norm of the finite values.
+    pub norm: f64,
+}
+
+/// A tensor's name, its shape and its figures.
+type Tensor<'a> = (&'a str, &'a [usize], WeightSummary);
+
+impl Summary {
+    fn of(tensors: &[Tensor]) -> Self {
+        let mut hash = Sha256::new();
+        let mut summary =
+            Summary { tensors: tensors.len(), values: 0, sha256: String::new(), nan: 0, infinite: 0, norm: 0.0 };
+        let mut squares = 0.0;
+        for (name, shape, found) in tensors {
+            hash.update(format!("{name} {shape:?}\n"));
+            hash.update(found.sha256);
+            summary.values += found.values;
+            summary.nan += found.nan;
+            summary.infinite += found.infinite;
+            squares += found.squares;
+        }
+        summary.norm = squares.sqrt();
+        summary.sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        summary
+    }
+
+    /// Whether every value is finite.
+    pub fn is_finite(&self) -> bool {
+        self.nan + self.infinite == 0
+    }
+}
+
+/// How well a model predicts a text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Perplexity {
+    /// How many tokens were predicted.
+    pub tokens: usize,
+    /// The exponential of their mean negative log-likelihood; `None` where that is not finite.
+    pub value: Option<f64>,
+}
+
+/// One checkpoint, looked over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckpointAudit {
+    /// Its step.
+    pub step: Step,
+    /// All its tensors.
+    pub whole: Summary,
+    /// Its parts.
+    pub parts: BTreeMap<Part, Summary>,
+    /// How well it predicts a text, where one was given.
+    pub perplexity: Option<Perplexity>,
+}
+
+impl CheckpointAudit {
+    /// Reads every weight once.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::weights`].
+    pub fn of(checkpoint: &Checkpoint) -> Result<Self> {
+        Ok(Self::of_weights(checkpoint.step(), &checkpoint.weights()?))
+    }
+
+    fn of_weights(step: Step, weights: &Weights) -> Self {
+        let mut tensors = Vec::new();
+        let mut parts: BTreeMap<Part, Vec<Tensor>> = BTreeMap::new();
+        for name in weights.names() {
+            let Some(weight) = weights.get(name) else { continue };
+            let tensor = (name, weight.shape, weight.summary());
+            tensors.push(tensor);
+            parts.entry(Part::of(name)).or_default().push(tensor);
+        }
+        let parts = parts.into_iter().map(|(part, tensors)| (part, Summary::of(&tensors))).collect();
+        CheckpointAudit { step, whole: Summary::of(&tensors), parts, perplexity: None }
+    }
+}
+
+/// A series, looked over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Audit {
+    /// The model's name.
+    pub model: String,
+    /// The checkpoints, by step.
+    pub checkpoints: Vec<CheckpointAudit>,
+}
+
+impl Audit {
+    /// Reads the weights of every checkpoint once.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::weights`].
+    pub fn of(series: &Series) -> Result<Self> {
+        let checkpoints: Result<Vec<_>> = series.checkpoints().iter().map(CheckpointAudit::of).collect();
+        Ok(Audit { model: series.model().into(), checkpoints: checkpoints? })
+    }
+
+    /// The table `audit.csv`, a row a checkpoint.
+    pub fn rows(&self, limits: &Limits) -> Vec<AuditRow> {
+        let findings = self.findings(limits);
+        let row = |checkpoint: &CheckpointAudit| {
+            let Summary { tensors, values, sha256, nan, infinite, norm } = checkpoint.whole.clone();
+            let of_step = findings.iter().filter(|finding| finding.steps().contains(&checkpoint.step));
+            AuditRow {
+                model: self.model.clone(),
+                step: checkpoint.step,
+                tensors,
+                values,
+                nan,
+                infinite,
+                norm,
+                tokens: checkpoint.perplexity.map(|p| p.tokens),
+                perplexity: checkpoint.perplexity.and_then(|p| p.value),
+                sha256,
+                findings: of_step.map(ToString::to_string).collect::<Vec<_>>().join("; "),
+            }
+        };
+        self.checkpoints.iter().map(row).collect()
+    }
+
+    /// The table `audit_blocks.csv`, a row a part of a checkpoint.
+    pub fn block_rows(&self) -> Vec<AuditBlockRow> {
+        let row = |checkpoint: &CheckpointAudit, part: &Part, summary: &Summary| {
+            let Summary { values, sha256, nan, infinite, norm, .. } = summary.clone();
+            AuditBlockRow {
+                model: self.model.clone(),
+                step: checkpoint.step,
+                part: *part,
+                values,
+                nan,
+                infinite,
+                norm,
+                sha256,
+            }
+        };
+        self.checkpoints
+            .iter()
+            .flat_map(|checkpoint| checkpoint.parts.iter().map(move |(part, summary)| row(checkpoint, part, summary)))
+            .collect()
+    }
+}
+
+/// A checkpoint in `audit.csv`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AuditRow {
+    /// The model's name.
+    pub model: String,
+    /// The step.
+    pub step: Step,
+    /// Number of tensors.
+    pub tensors: usize,
+    /// Number of values in them.
+    pub values: u64,
+    /// How many are NaN.
+    pub nan: u64,
+    /// How many are infinite.
+    pub infinite: u64,
+    /// The Euclidean norm of the others.
+    pub norm: f64,
+    /// Tokens predicted.
+    pub tokens: Option<usize>,
+    /// Their perplexity.
+    pub perplexity: Option<f64>,
+    /// Equal for equal weights.
+    pub sha256: String,
+    /// What was found, as sentences.
+    pub findings: String,
+}
+
+/// A part of a checkpoint in `audit_blocks.csv`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AuditBlockRow {
+    /// The model's name.
+    pub model: String,
+    /// The step.
+    pub step: Step,
+    /// `embedding`, `block.3`, `final_layer_norm`, `head` or `other`.
+    pub part: Part,
+    /// Number of values.
+    pub values: u64,
+    /// How many are NaN.
+    pub nan: u64,
+    /// How many are infinite.
+    pub infinite: u64,
+    /// The Euclidean norm of the others.
+    pub norm: f64,
+    /// Equal for equal weights.
+    pub sha256: String,
+}
