@@ -28,7 +28,7 @@ impl<'a> Archive<'a> {
         archive.validate_header_consistency().map_err(broken)?;
         let mut places = Vec::with_capacity(archive.len());
         for i in 0..archive.len() {
-            let entry = archive.by_index_data(i).map_err(broken)?;
+            let entry = archive.by_index_raw(i).map_err(broken)?;
             let name = entry.name().map_err(broken)?.into_owned();
             if entry.encrypted() {
                 return Err(format!("holds the entry `{}` encrypted, which torch.save never does", shown(&name)));

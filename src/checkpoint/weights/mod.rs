@@ -5,6 +5,7 @@
 //! before it is used.
 
 mod archive;
+mod operation;
 mod pickle;
 mod torch_file;
 

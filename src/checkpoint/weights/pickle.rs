@@ -6,6 +6,7 @@
 //! nothing is nested, so nothing recurses and no cycle can leak.
 
 use super::archive::shown;
+use super::operation::{self, *};
 use safetensors::tensor::Dtype;
 use std::collections::BTreeMap;
 
@@ -131,7 +132,7 @@ impl<'a> Machine<'a> {
     fn run(mut self) -> Result<Vec<(&'a str, View<'a>)>, String> {
         for _ in 0..MAX_OPERATIONS {
             let operation = self.byte()?;
-            if operation == b'.' {
+            if operation == STOP {
                 return self.finish();
             }
             self.step(operation)?;
@@ -141,121 +142,109 @@ impl<'a> Machine<'a> {
 
     fn step(&mut self, operation: u8) -> Result<(), String> {
         match operation {
-            // PROTO and FRAME: the version, and how many bytes follow, of no use here.
-            0x80 => self.take(1).map(|_| ()),
-            0x95 => self.take(8).map(|_| ()),
-            b'(' if self.marks.len() < MAX_NESTING => {
+            // The version, and how many bytes follow: of no use here.
+            PROTO => self.take(1).map(|_| ()),
+            FRAME => self.take(8).map(|_| ()),
+            MARK if self.marks.len() < MAX_NESTING => {
                 self.marks.push(self.stack.len());
                 Ok(())
             }
-            b'(' => Err(format!("has a pickle nested more than {MAX_NESTING} deep; {CURE}")),
-            b'N' => self.push(Value::None),
-            0x88 | 0x89 => self.push(Value::Bool),
-            b'J' => {
+            MARK => Err(format!("has a pickle nested more than {MAX_NESTING} deep; {CURE}")),
+            NONE => self.push(Value::None),
+            NEWTRUE | NEWFALSE => self.push(Value::Bool),
+            BININT => {
                 let value = i32::from_le_bytes(self.array()?);
                 self.push(Value::Integer(value.into()))
             }
-            b'K' => {
+            BININT1 => {
                 let value = self.byte()?;
                 self.push(Value::Integer(value.into()))
             }
-            b'M' => {
+            BININT2 => {
                 let value = u16::from_le_bytes(self.array()?);
                 self.push(Value::Integer(value.into()))
             }
-            0x8a => self.long(),
-            b'G' => {
+            LONG1 => self.long(),
+            BINFLOAT => {
                 self.take(8)?;
                 self.push(Value::Float)
             }
-            // BINUNICODE, SHORT_BINUNICODE, BINUNICODE8
-            b'X' => {
+            BINUNICODE => {
                 let length = u32::from_le_bytes(self.array()?);
                 self.text(length.into())
             }
-            0x8c => {
+            SHORT_BINUNICODE => {
                 let length = self.byte()?;
                 self.text(length.into())
             }
-            0x8d => {
+            BINUNICODE8 => {
                 let length = u64::from_le_bytes(self.array()?);
                 self.text(length)
             }
-            b')' => self.push(Value::Tuple(0, 0)),
-            0x85..=0x87 => {
-                let mut items = Vec::with_capacity(3);
-                for _ in 0x84..operation {
-                    items.push(self.pop()?);
-                }
-                items.reverse();
-                self.push_tuple(items)
-            }
-            b't' => {
+            EMPTY_TUPLE => self.push(Value::Tuple(0, 0)),
+            TUPLE1 => self.push_tuple_of(1),
+            TUPLE2 => self.push_tuple_of(2),
+            TUPLE3 => self.push_tuple_of(3),
+            TUPLE => {
                 let items = self.pop_to_mark()?;
                 self.push_tuple(items)
             }
-            b'}' => self.push_dict(),
-            b']' => self.push(Value::List),
-            // APPEND, APPENDS
-            b'a' => {
-                self.pop()?;
-                self.top_list()
+            EMPTY_DICT => self.push_dict(),
+            SETITEM => {
+                let items = self.pop_many(2)?;
+                self.set(items)
             }
-            b'e' => {
-                self.pop_to_mark()?;
-                self.top_list()
-            }
-            // SETITEM, SETITEMS
-            b's' => {
-                let value = self.pop()?;
-                let key = self.pop()?;
-                self.set(vec![key, value])
-            }
-            b'u' => {
+            SETITEMS => {
                 let items = self.pop_to_mark()?;
                 self.set(items)
             }
-            // BINPUT, LONG_BINPUT, MEMOIZE
-            b'q' => {
+            EMPTY_LIST => self.push(Value::List),
+            APPEND => {
+                self.pop()?;
+                self.top_list()
+            }
+            APPENDS => {
+                self.pop_to_mark()?;
+                self.top_list()
+            }
+            BINPUT => {
                 let index = self.byte()?;
                 self.put(index.into())
             }
-            b'r' => {
+            LONG_BINPUT => {
                 let index = u32::from_le_bytes(self.array()?);
                 self.put(index)
             }
-            0x94 => {
+            MEMOIZE => {
                 let index = u32::try_from(self.memo.len()).map_err(|_| malformed())?;
                 self.put(index)
             }
-            // BINGET, LONG_BINGET
-            b'h' => {
+            BINGET => {
                 let index = self.byte()?;
                 self.get(index.into())
             }
-            b'j' => {
+            LONG_BINGET => {
                 let index = u32::from_le_bytes(self.array()?);
                 self.get(index)
             }
-            b'c' => {
+            GLOBAL => {
                 let (module, name) = (self.line()?, self.line()?);
                 self.global(module, name)
             }
-            // STACK_GLOBAL
-            0x93 => match (self.pop()?, self.pop()?) {
-                (Value::Text(name), Value::Text(module)) => self.global(module, name),
+            STACK_GLOBAL => match self.pop_many(2)?.as_slice() {
+                [Value::Text(module), Value::Text(name)] => self.global(module, name),
                 _ => Err(malformed()),
             },
-            // INST names a class and makes one of it.
-            b'i' => {
+            INST => {
                 let (module, name) = (self.line()?, self.line()?);
                 Err(refused_name(module, name))
             }
-            b'R' => self.reduce(),
-            b'b' => self.build(),
-            b'Q' => self.persistent(),
+            REDUCE => self.reduce(),
+            BUILD => self.build(),
+            BINPERSID => self.persistent(),
             other => {
-                Err(format!("has a pickle with the operation {}, which no state dict needs; {CURE}", named(other)))
+                let operation = operation::foreign(other);
+                Err(format!("has a pickle with the operation {operation}, which no state dict needs; {CURE}"))
             }
         }
     }
@@ -293,7 +282,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// LONG1: a signed number in as few bytes as hold it.
+    /// A signed number in as few bytes as hold it.
     fn long(&mut self) -> Result<(), String> {
         let length = self.byte()?;
         let bytes = self.take(length.into())?;
@@ -316,6 +305,11 @@ impl<'a> Machine<'a> {
         self.push(tuple)
     }
 
+    fn push_tuple_of(&mut self, n: usize) -> Result<(), String> {
+        let items = self.pop_many(n)?;
+        self.push_tuple(items)
+    }
+
     fn push_dict(&mut self) -> Result<(), String> {
         self.dicts.push(Vec::new());
         self.push(Value::Dict(self.dicts.len() - 1))
@@ -325,6 +319,13 @@ impl<'a> Machine<'a> {
         let top = self.top()?;
         self.stack.pop();
         Ok(top)
+    }
+
+    /// The last `n` values, the first of them first.
+    fn pop_many(&mut self, n: usize) -> Result<Vec<Value<'a>>, String> {
+        let mut values: Vec<Value<'a>> = (0..n).map(|_| self.pop()).collect::<Result<_, _>>()?;
+        values.reverse();
+        Ok(values)
     }
 
     fn pop_to_mark(&mut self) -> Result<Vec<Value<'a>>, String> {
@@ -390,7 +391,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// REDUCE: a call, of which there are three.
+    /// A call, of which there are three.
     fn reduce(&mut self) -> Result<(), String> {
         let arguments = self.pop()?;
         let function = self.pop()?;
@@ -448,7 +449,7 @@ impl<'a> Machine<'a> {
         items.iter().map(one).collect()
     }
 
-    /// BUILD: the attributes of an object. A module's state dict has one, `_metadata`, which holds versions of layers.
+    /// The attributes of an object. A module's state dict has one, `_metadata`, which holds versions of layers.
     fn build(&mut self) -> Result<(), String> {
         self.pop()?;
         match self.top()? {
@@ -457,7 +458,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// BINPERSID: `("storage", type, key, device, elements)`.
+    /// `("storage", type, key, device, elements)`.
     fn persistent(&mut self) -> Result<(), String> {
         let id = self.pop()?;
         let storage = match self.tuple(id)? {
@@ -495,18 +496,4 @@ fn malformed() -> String {
 fn refused_name(module: &str, name: &str) -> String {
     let (module, name) = (shown(module), shown(name));
     format!("has a pickle that names `{module}.{name}`, which no state dict needs; nothing of it was run; {CURE}")
-}
-
-/// An operation by its name, if it makes or changes objects, else by its code.
-fn named(operation: u8) -> String {
-    let name = match operation {
-        b'o' => "OBJ",
-        0x81 => "NEWOBJ",
-        0x92 => "NEWOBJ_EX",
-        0x82..=0x84 => "EXT",
-        b'P' => "PERSID",
-        b'I' | b'L' | b'F' | b'S' | b'V' | b'p' | b'g' | b'd' | b'l' => "of the old text protocol",
-        _ => return format!("{operation:#04x}"),
-    };
-    name.into()
 }
