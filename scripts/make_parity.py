@@ -85,7 +85,7 @@ def save_views(weights, folder, shards):
                 start += len(tensor)
             else:
                 part[name] = torch.nn.Parameter(tensor.T.contiguous().T)
-        torch.save(part, folder / file, pickle_protocol=2 + s)
+        torch.save(part, folder / file, pickle_protocol=2 + s % 2)
     text = json.dumps({"metadata": {}, "weight_map": index}, indent=1)
     (folder / "pytorch_model.bin.index.json").write_text(text)
 
@@ -119,8 +119,8 @@ def case(folder, seed, dtype, prefix, shards, save=save_safetensors, head=None, 
         ids = torch.randint(0, VOCABULARY, (length,), generator=generator)
         expected[f"{i}.input_ids"] = ids
         found = activations(model, ids)
-        # The files are what transformers takes them for.
-        assert torch.equal(activations(loaded, ids)["logits"], found["logits"]), folder
+        # transformers reads the files as the model they were made from; transposed weights change the order of sums.
+        torch.testing.assert_close(activations(loaded, ids)["logits"], found["logits"], atol=1e-5, rtol=0)
         for name, tensor in found.items():
             expected[f"{i}.{name}"] = tensor.float().contiguous()
     save_file(expected, folder / "expected.safetensors")

@@ -131,7 +131,9 @@ fn fitting<'a>(weights: &'a Weights, name: &str, shape: &[usize]) -> Result<(Wei
         Dtype::F16 => Kind::Half,
         Dtype::BF16 => Kind::BFloat16,
         other => {
-            let message = format!("holds the tensor `{name}` as {other:?}; expected F32, F16 or BF16");
+            let message = format!(
+                "holds the tensor `{name}` as {other:?}; expected F32, F16 or BF16: save the model in one of these"
+            );
             return Err(Error::file(weight.path, message));
         }
     };
