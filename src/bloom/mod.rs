@@ -22,6 +22,8 @@ pub mod device;
 mod model;
 #[cfg(feature = "torch")]
 pub mod parameters;
+#[cfg(all(test, feature = "torch"))]
+mod tests;
 
 pub use alibi::alibi_slopes;
 pub use config::Config;

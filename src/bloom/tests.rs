@@ -1,9 +1,8 @@
 //! What a checkpoint must hold to be loaded, and where its bytes may lie.
-#![cfg(feature = "torch")]
 
-use isogloss::bloom::{parameters, Bloom, Config, Extent};
-use isogloss::checkpoint::Checkpoint;
-use isogloss::Error;
+use super::{parameters, Bloom, Config, Extent};
+use crate::checkpoint::Checkpoint;
+use crate::{Error, Result};
 use safetensors::tensor::{Dtype, TensorView};
 use std::fs;
 use std::path::Path;
@@ -13,7 +12,7 @@ fn config() -> Config {
     Config::new(11, 8, 2, 2).unwrap()
 }
 
-fn load(dir: &Path) -> isogloss::Result<Bloom> {
+fn load(dir: &Path) -> Result<Bloom> {
     Bloom::load(&Checkpoint::open(dir).unwrap(), Extent::Full, Kind::Float, Device::Cpu)
 }
 
