@@ -81,7 +81,7 @@ fn read(weight: &Weight<'_>, from: Kind, to: Kind, device: Device) -> Result<Ten
     }
     // Early safetensors files begin their data at any byte.
     let data = weight.data();
-    let flat = tensor.f_view(-1)?;
+    let flat = tensor.f_view([-1])?;
     let mut start = 0;
     for piece in data.chunks(PIECE_BYTES) {
         let length = (piece.len() / weight.dtype.size()) as i64;
