@@ -24,6 +24,8 @@ mod likelihood;
 mod model;
 #[cfg(feature = "torch")]
 pub mod parameters;
+#[cfg(all(test, feature = "torch"))]
+mod tests;
 
 pub use alibi::alibi_slopes;
 pub use config::Config;

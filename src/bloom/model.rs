@@ -40,14 +40,19 @@ pub struct Bloom {
 impl Bloom {
     /// Loads a checkpoint onto `device`, to compute in `kind` (float32 unless there is a reason).
     ///
+    /// Weights go from the mapped files straight to their tensors, one after another: at the peak, private memory holds them once,
+    /// in `kind`. Where the head should be the embedding and the checkpoint has both, they are one if they are equal; else
+    /// the head is used as it is and `tie_word_embeddings` of [`Bloom::config`] is false, as in transformers.
+    ///
     /// # Errors
     /// [`Error::File`] for malformed configuration or weights, [`Error::Unknown`] for sites beyond the model,
     /// [`Error::Torch`] if libtorch fails (for instance out of memory).
     pub fn load(checkpoint: &Checkpoint, extent: Extent<'_>, kind: Kind, device: Device) -> Result<Self> {
-        let config = Config::read(checkpoint.config())?;
+        let mut config = Config::read(checkpoint.config())?;
         let (blocks, last, head) = extent.parts(&config)?;
+        let mut weights = checkpoint.weights()?;
+        parameters::tie(&mut weights, &mut config, head);
         let shapes = parameters::shapes(&config, blocks, last, head);
-        let weights = checkpoint.weights()?;
         // Also for the processor: whoever asks libtorch for its devices later finds them all.
         super::device::load_cuda();
         Self::new(config, blocks, parameters::load(&weights, &shapes, kind, device)?)
@@ -58,9 +63,11 @@ impl Bloom {
     /// # Errors
     /// As [`Bloom::load`].
     pub fn check(checkpoint: &Checkpoint, extent: Extent<'_>) -> Result<()> {
-        let config = Config::read(checkpoint.config())?;
+        let mut config = Config::read(checkpoint.config())?;
         let (blocks, last, head) = extent.parts(&config)?;
-        parameters::check(&checkpoint.weights()?, &parameters::shapes(&config, blocks, last, head))
+        let mut weights = checkpoint.weights()?;
+        parameters::tie(&mut weights, &mut config, false);
+        parameters::check(&weights, &parameters::shapes(&config, blocks, last, head))
     }
 
     /// A whole model from its parameters (named as [`parameters::shapes`] names them), which stay shared with the caller:

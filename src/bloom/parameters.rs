@@ -11,6 +11,10 @@ use std::fs;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
+/// The embedding, and the head where it is one of its own.
+const EMBEDDING: &str = "word_embeddings.weight";
+const HEAD: &str = "lm_head.weight";
+
 /// Parameters by their names in Hugging Face layout, without the prefix `transformer.`.
 pub type Parameters = BTreeMap<String, Tensor>;
 
@@ -18,7 +22,7 @@ pub type Parameters = BTreeMap<String, Tensor>;
 /// embedding, the head (if `head`): names and shapes.
 pub fn shapes(config: &Config, blocks: usize, last: bool, head: bool) -> Vec<(String, Vec<usize>)> {
     let h = config.hidden_size;
-    let mut shapes = vec![("word_embeddings.weight".to_string(), vec![config.vocab_size, h])];
+    let mut shapes = vec![(EMBEDDING.to_string(), vec![config.vocab_size, h])];
     let mut pair = |name: String, weight: Vec<usize>| {
         let bias = weight.iter().take(1).copied().collect();
         shapes.push((format!("{name}.weight"), weight));
@@ -37,12 +41,15 @@ pub fn shapes(config: &Config, blocks: usize, last: bool, head: bool) -> Vec<(St
         pair("ln_f".into(), vec![h]);
     }
     if head && !config.tie_word_embeddings {
-        shapes.push(("lm_head.weight".into(), vec![config.vocab_size, h]));
+        shapes.push((HEAD.into(), vec![config.vocab_size, h]));
     }
     shapes
 }
 
 /// Takes the named parameters out of a checkpoint, converted to `kind` on `device` one at a time.
+///
+/// Each is written straight from the mapped file into its tensor, so that private memory holds the parameters once and nothing
+/// else; libtorch's threads share the work.
 ///
 /// # Errors
 /// [`Error::File`] if one is absent, of another shape than the configuration gives, or of a type that is no floating point.
@@ -50,11 +57,56 @@ pub fn load(weights: &Weights, shapes: &[(String, Vec<usize>)], kind: Kind, devi
     let mut parameters = Parameters::new();
     for (name, shape) in shapes {
         let (weight, kind_in_file) = fitting(weights, name, shape)?;
-        let size: Vec<i64> = shape.iter().map(|d| *d as i64).collect();
-        let tensor = Tensor::f_from_data_size(weight.data, &size, kind_in_file)?;
-        parameters.insert(name.clone(), tensor.f_to_device(device)?.f_to_kind(kind)?);
+        parameters.insert(name.clone(), read(&weight, kind_in_file, kind, device)?);
     }
     Ok(parameters)
+}
+
+/// Bytes that [`read`] copies at a time where it cannot use the map as it is: little enough to stay in the processor's cache.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// One tensor of a checkpoint.
+fn read(weight: &Weight<'_>, from: Kind, to: Kind, device: Device) -> Result<Tensor> {
+    let signed = |sizes: &[usize]| sizes.iter().map(|n| *n as i64).collect::<Vec<_>>();
+    let size = signed(weight.shape);
+    let mut tensor = Tensor::f_empty(&size, (to, device))?;
+    let (bytes, strides) = weight.in_place();
+    if bytes.as_ptr().align_offset(weight.dtype.size()) == 0 {
+        // SAFETY: the bytes are aligned and reach from the first element to the last of this shape and these strides (row by
+        // row if none); the map that holds them outlives `source`, which is only read.
+        let source =
+            unsafe { Tensor::f_from_blob(bytes.as_ptr(), &size, &signed(strides.unwrap_or(&[])), from, Device::Cpu)? };
+        tensor.f_copy_(&source)?;
+        return Ok(tensor);
+    }
+    // Early safetensors files begin their data at any byte.
+    let data = weight.data();
+    let flat = tensor.f_view([-1])?;
+    let mut start = 0;
+    for piece in data.chunks(PIECE_BYTES) {
+        let length = (piece.len() / weight.dtype.size()) as i64;
+        flat.f_narrow(0, start, length)?.f_copy_(&Tensor::f_from_data_size(piece, &[length], from)?)?;
+        start += length;
+    }
+    Ok(tensor)
+}
+
+/// What transformers does about a head that should be the embedding: where one of the two is absent, the other stands for it; where
+/// both are there and differ, the head is one of its own after all (only looked at if `head`).
+pub(super) fn tie(weights: &mut Weights, config: &mut Config, head: bool) {
+    if !config.tie_word_embeddings {
+        return;
+    }
+    weights.tie(EMBEDDING, HEAD);
+    let differ = || matches!((weights.get(EMBEDDING), weights.get(HEAD)), (Some(a), Some(b)) if !a.same(&b));
+    if head && differ() {
+        tracing::warn!(
+            checkpoint = %weights.dir().display(),
+            "`config.json` ties the head to the embedding, but the weights have both and they differ: each is used as it is, \
+             as transformers does; set `tie_word_embeddings` to false to silence this warning"
+        );
+        config.tie_word_embeddings = false;
+    }
 }
 
 /// Checks that a checkpoint has the named parameters, without reading their values.
@@ -79,7 +131,9 @@ fn fitting<'a>(weights: &'a Weights, name: &str, shape: &[usize]) -> Result<(Wei
         Dtype::F16 => Kind::Half,
         Dtype::BF16 => Kind::BFloat16,
         other => {
-            let message = format!("holds the tensor `{name}` as {other:?}; expected F32, F16 or BF16");
+            let message = format!(
+                "holds the tensor `{name}` as {other:?}; expected F32, F16 or BF16: save the model in one of these"
+            );
             return Err(Error::file(weight.path, message));
         }
     };
