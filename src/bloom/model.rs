@@ -104,6 +104,23 @@ impl Bloom {
         self.slopes.device()
     }
 
+    /// The type that the model computes in.
+    pub fn kind(&self) -> Kind {
+        self.parameters.get("word_embeddings.weight").map_or(Kind::Float, Tensor::kind)
+    }
+
+    /// Waits until the device has done what it was given.
+    ///
+    /// # Errors
+    /// [`Error::Torch`] if something of that failed.
+    pub fn wait(&self) -> Result<()> {
+        if self.device() != Device::Cpu {
+            // Reading a value waits for all that was queued before; unlike libtorch's own synchronisation it can fail.
+            self.slopes.f_double_value(&[0, 0, 0])?;
+        }
+        Ok(())
+    }
+
     /// One forward pass over the batch, as far as the last of `sites` needs: each site's activations,
     /// `[tokens, site width]`, in the model's type and on its device.
     ///
@@ -112,6 +129,24 @@ impl Bloom {
     /// token ids outside the vocabulary, [`Error::Torch`] if libtorch fails.
     pub fn forward(&self, batch: &Batch, sites: &[Site]) -> Result<BTreeMap<Site, Tensor>> {
         let mut found = BTreeMap::new();
+        self.visit(batch, sites, &mut |site, states| {
+            found.insert(site, states.shallow_clone());
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// As [`Bloom::forward`], but each site's activations go to `visit` as soon as they are computed, and stay in memory no
+    /// longer than it keeps them.
+    ///
+    /// # Errors
+    /// As [`Bloom::forward`]; what `visit` returns.
+    pub fn visit(
+        &self,
+        batch: &Batch,
+        sites: &[Site],
+        visit: &mut dyn FnMut(Site, &Tensor) -> Result<()>,
+    ) -> Result<()> {
         let mut blocks = 0;
         for site in sites {
             blocks = blocks.max(site.blocks_needed(self.config.n_layer)?);
@@ -119,36 +154,35 @@ impl Bloom {
         if blocks > self.blocks {
             return Err(Error::Data(format!("{blocks} blocks are needed, but only {} were loaded", self.blocks)));
         }
-        let mut keep = |site: Site, tensor: &Tensor| {
-            if sites.contains(&site) {
-                found.insert(site, tensor.shallow_clone());
-            }
+        let mut keep = |site: Site, tensor: &Tensor| match sites.contains(&site) {
+            true => visit(site, tensor),
+            false => Ok(()),
         };
         let ids = self.checked_ids(batch)?;
         let embedding = Tensor::f_embedding(self.parameter("word_embeddings.weight")?, &ids, -1, false, false)?;
         let mut hidden = self.layer_norm(&embedding, "word_embeddings_layernorm")?;
-        keep(Site::Residual(0), &hidden);
+        keep(Site::Residual(0), &hidden)?;
         let masks = self.masks(batch)?;
         for i in 0..blocks {
             let name = |part: &str| format!("h.{i}.{part}");
             let normed = self.layer_norm(&hidden, &name("input_layernorm"))?;
             let attention = self.attention(&normed, i, &masks)?;
-            keep(Site::AttentionOutput(i), &attention);
+            keep(Site::AttentionOutput(i), &attention)?;
             let post = self.config.apply_residual_connection_post_layernorm;
             let after = attention.f_add(if post { &normed } else { &hidden })?;
             let normed = self.layer_norm(&after, &name("post_attention_layernorm"))?;
             let activation = self.linear(&normed, &name("mlp.dense_h_to_4h"))?.f_gelu("tanh")?;
-            keep(Site::MlpActivation(i), &activation);
+            keep(Site::MlpActivation(i), &activation)?;
             let output = self.linear(&activation, &name("mlp.dense_4h_to_h"))?;
-            keep(Site::MlpOutput(i), &output);
+            keep(Site::MlpOutput(i), &output)?;
             hidden = output.f_add(if post { &normed } else { &after })?;
             if i + 1 < self.config.n_layer {
-                keep(Site::Residual(i + 1), &hidden);
+                keep(Site::Residual(i + 1), &hidden)?;
             } else if sites.contains(&Site::Residual(i + 1)) {
-                keep(Site::Residual(i + 1), &self.layer_norm(&hidden, "ln_f")?);
+                keep(Site::Residual(i + 1), &self.layer_norm(&hidden, "ln_f")?)?;
             }
         }
-        Ok(found)
+        Ok(())
     }
 
     /// Next-token logits, `[tokens, vocabulary]`.
