@@ -53,8 +53,8 @@ struct Options {
     #[arg(long)]
     compare: Option<String>,
     /// What cargo passes on
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[arg(long = "bench", hide = true)]
+    _bench: bool,
 }
 
 fn main() -> Result<()> {
@@ -274,7 +274,7 @@ impl Other {
     fn round(&mut self) -> Result<Vec<(String, f64)>> {
         writeln!(self.child.stdin.as_mut().context("no standard input")?, "round")?;
         let mut found = Vec::new();
-        for line in self.answers.by_ref().lines() {
+        for line in (&mut self.answers).lines() {
             let line = line?;
             match line.split_once('\t') {
                 Some((name, seconds)) => found.push((name.to_string(), seconds.parse()?)),

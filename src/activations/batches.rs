@@ -54,7 +54,9 @@ impl Budget {
 
     fn replay(&mut self, batch: usize) {
         let at: Vec<usize> = self.earlier.iter().filter(|h| h.batch == batch).map(|h| h.batch_tokens).collect();
-        at.into_iter().filter(|tokens| *tokens < self.tokens).for_each(|tokens| self.set(batch, tokens));
+        for tokens in at {
+            self.set(batch, tokens);
+        }
         self.earlier.retain(|halving| halving.batch != batch);
     }
 }

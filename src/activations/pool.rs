@@ -83,7 +83,7 @@ impl Pool {
             sums = sums.f_index_add_(0, units, &subwords)?;
         }
         if self.places.len() > 1 {
-            sums = sums.f_g_mul_(&self.inverse)?;
+            sums = sums.f_mul_(&self.inverse)?;
         }
         Ok(match sums.device() {
             Device::Cpu => sums,

@@ -4,7 +4,7 @@
 //! `safetensors` crate writes tensors that are in memory whole; here rows come from elsewhere. It reads what is written here.
 
 use super::Widths;
-use crate::{Error, Result, Site};
+use crate::{Result, Site};
 use safetensors::tensor::{Dtype, SafeTensors};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -148,14 +148,10 @@ pub(super) fn values(bytes: &[u8]) -> Result<&[f32], String> {
     }
 }
 
-/// The [`Error::Io`] of a failed write to `path`.
-pub(super) fn write_error(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Error {
-    Error::io(path, "write")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
 
     #[test]
     fn the_crate_reads_what_is_written_here() {
@@ -194,7 +190,7 @@ mod tests {
     // printf 'abc' | sha256sum
     #[test]
     fn hashes_are_those_of_the_standard() {
-        let found = sha256(|w| w.write_all(b"abc").map_err(write_error("x".as_ref()))).unwrap();
+        let found = sha256(|w| w.write_all(b"abc").map_err(Error::io("x", "write"))).unwrap();
         assert_eq!(found, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 }
