@@ -104,7 +104,10 @@ fn main() -> Result<()> {
             }
         }
         if device.is_cuda() {
-            seen.push(("one product of 8192 x 8192 x 8192 (tokens that rate would allow)".into(), square(kind, device)? * per_token * tokens as f64));
+            seen.push((
+                "one product of 8192 x 8192 x 8192 (tokens that rate would allow)".into(),
+                square(kind, device)? * per_token * tokens as f64,
+            ));
         }
         if let Some(other) = &mut other {
             seen.extend(other.round()?);
@@ -213,8 +216,7 @@ fn products(bloom: &Bloom, batches: &[i64]) -> Result<f64> {
     let most = batches.iter().copied().max().unwrap_or(0);
     let input = Tensor::f_randn([most, 4 * hidden], options)?;
     let narrow = input.f_narrow(1, 0, hidden)?.f_contiguous()?;
-    let outputs = [3 * hidden, hidden, 4 * hidden, hidden]
-        .map(|width| Tensor::f_zeros([most, width], options));
+    let outputs = [3 * hidden, hidden, 4 * hidden, hidden].map(|width| Tensor::f_zeros([most, width], options));
     let names = ["self_attention.query_key_value", "self_attention.dense", "mlp.dense_h_to_4h", "mlp.dense_4h_to_h"];
     let outputs: Vec<Tensor> = outputs.into_iter().collect::<Result<_, _>>()?;
     bloom.wait()?;
@@ -261,7 +263,15 @@ impl Other {
         let mut words = command.split(' ');
         let mut child = Command::new(words.next().context("an empty command")?)
             .args(words)
-            .args(["--serve", "--device", &options.device, "--dtype", &options.dtype.to_string(), "--shape", &options.shape])
+            .args([
+                "--serve",
+                "--device",
+                &options.device,
+                "--dtype",
+                &options.dtype.to_string(),
+                "--shape",
+                &options.shape,
+            ])
             .args(["--sentences", &options.sentences.to_string(), "--threads", &options.threads.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

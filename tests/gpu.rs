@@ -42,7 +42,8 @@ fn parity_with_transformers() {
             let sites: Vec<Site> = (0..=bloom.config().n_layer).map(Site::Residual).collect();
             for input in 0..5 {
                 let name = format!("{input}.input_ids");
-                let ids_kind = if expected.tensor(&name).unwrap().dtype().size() == 8 { Kind::Int64 } else { Kind::Int };
+                let ids_kind =
+                    if expected.tensor(&name).unwrap().dtype().size() == 8 { Kind::Int64 } else { Kind::Int };
                 let ids: Vec<i64> = Vec::try_from(view(&name, ids_kind).to_kind(Kind::Int64)).unwrap();
                 let ids: Vec<u32> = ids.into_iter().map(|id| id as u32).collect();
                 for (site, found) in bloom.forward(&Batch::new(&[ids]).unwrap(), &sites).unwrap() {

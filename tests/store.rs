@@ -116,7 +116,8 @@ fn a_store_holds_what_extract_gives() {
             assert_eq!(found.site(site).unwrap(), expected.activations.site(site).unwrap(), "{site}");
         }
         let with_space = |words: &[Word]| words.iter().map(|w| Word { space_after: true, ..w.clone() }).collect();
-        let (found, expected): (Vec<Word>, Vec<Word>) = (found.words().to_vec(), with_space(expected.activations.words()));
+        let (found, expected): (Vec<Word>, Vec<Word>) =
+            (found.words().to_vec(), with_space(expected.activations.words()));
         assert_eq!(found, expected);
         let nouns: Vec<Word> = in_memory.words.iter().filter(|word| nouns(word)).cloned().collect();
         assert_eq!(found, with_space(&nouns), "words are in the treebank's order");
@@ -200,7 +201,10 @@ fn a_store_of_something_else_is_refused_and_kept() {
     };
     refused(&model, &files, ExtractionSettings { batch_tokens: 100, ..settings() }, &["batch_tokens"]);
     refused(&model, &files, ExtractionSettings { shard_words: 999, ..settings() }, &["shard_words"]);
-    let fewer = Treebank { sentences: vec![0..3], ..Treebank::read("qa", &[fixture("treebanks/qa.conllu")], Scheme::Ud).unwrap() };
+    let fewer = Treebank {
+        sentences: vec![0..3],
+        ..Treebank::read("qa", &[fixture("treebanks/qa.conllu")], Scheme::Ud).unwrap()
+    };
     refused(&model, &fewer, settings(), &["scheme", "treebank_sha256", "words"]);
     let earlier = self::model("global_step1000");
     refused(&earlier, &files, settings(), &["step", "weights_sha256"]);
@@ -217,7 +221,9 @@ fn the_command_line_goes_on_after_a_kill() {
     let dir = tempfile::tempdir().unwrap();
     let extract = |store: &str| {
         let mut command = Command::new(folder.join("extract"));
-        command.args(["--site", "residual.1,mlp_activation.0", "--shard-words", "300", "--store"]).arg(dir.path().join(store));
+        command
+            .args(["--site", "residual.1,mlp_activation.0", "--shard-words", "300", "--store"])
+            .arg(dir.path().join(store));
         command.stdout(Stdio::null());
         command
     };

@@ -104,7 +104,8 @@ pub(super) fn run(compute: &mut impl Compute, jobs: &mut [Job], budget: &mut Bud
 
 /// Whether libtorch failed because the device has no memory left: it says so in words alone.
 fn out_of_memory(error: &Error) -> bool {
-    const WORDS: [&str; 4] = ["out of memory", "not enough memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED"];
+    const WORDS: [&str; 4] =
+        ["out of memory", "not enough memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED"];
     matches!(error, Error::Torch(TchError::Torch(message)) if WORDS.iter().any(|words| message.contains(words)))
 }
 
@@ -204,7 +205,8 @@ mod tests {
     fn other_errors_are_no_reason_to_halve() {
         let other: Error = TchError::Torch("mat1 and mat2 shapes cannot be multiplied".into()).into();
         assert!(!out_of_memory(&other) && !out_of_memory(&Error::Data("out of memory".into())));
-        let cublas: Error = TchError::Torch("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`".into()).into();
+        let cublas: Error =
+            TchError::Torch("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`".into()).into();
         assert!(out_of_memory(&cublas));
     }
 }

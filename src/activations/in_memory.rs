@@ -92,9 +92,9 @@ impl Activations {
             write_words(w, &words_path, &self.words, 0)?;
             files::write_atomic(path, |w| {
                 w.write_all(&header).map_err(Error::io(path, "write"))?;
-                self.sites.values().try_for_each(|matrix| {
-                    tensors::write_values(w, matrix).map_err(Error::io(path, "write"))
-                })
+                self.sites
+                    .values()
+                    .try_for_each(|matrix| tensors::write_values(w, matrix).map_err(Error::io(path, "write")))
             })
         })
     }

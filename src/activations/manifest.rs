@@ -69,7 +69,9 @@ impl Description {
         };
         let (here, asked) = (fields(self), fields(asked));
         let different = here.iter().filter(|(field, value)| asked.get(*field) != Some(value));
-        different.map(|(field, here)| format!("{field} is {here}, asked is {}", asked.get(field).unwrap_or(&Value::Null))).collect()
+        different
+            .map(|(field, here)| format!("{field} is {here}, asked is {}", asked.get(field).unwrap_or(&Value::Null)))
+            .collect()
     }
 
     /// What a single file's metadata say of it, by name.
@@ -215,7 +217,10 @@ impl Manifest {
         if self.complete && words != self.description.words {
             return Err(format!("is of {} words, but its shards of {words}", self.description.words));
         }
-        let totals = [("rows", self.rows, self.total(|shard| shard.rows)), ("tokens", self.tokens, self.total(|shard| shard.tokens))];
+        let totals = [
+            ("rows", self.rows, self.total(|shard| shard.rows)),
+            ("tokens", self.tokens, self.total(|shard| shard.tokens)),
+        ];
         match totals.iter().find(|(_, here, shards)| here != shards) {
             Some((what, here, shards)) => Err(format!("says {here} {what}, but its shards {shards}")),
             None => Ok(()),

@@ -77,7 +77,8 @@ impl Tokenizer {
     /// [`Error::File`] if it is absent or malformed.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let malformed = |e: &dyn fmt::Display| Error::file(path, format!("is not a tokenizer in Hugging Face layout: {e}"));
+        let malformed =
+            |e: &dyn fmt::Display| Error::file(path, format!("is not a tokenizer in Hugging Face layout: {e}"));
         let file = fs::read(path).map_err(|e| malformed(&e))?;
         let mut inner = tokenizers::Tokenizer::from_bytes(&file).map_err(|e| malformed(&e))?;
         let sha256 = sha256(|w| w.write_all(&file).map_err(Error::io(path, "read")))?;

@@ -19,7 +19,8 @@ pub(super) fn write_words(to: &mut dyn Write, path: &Path, words: &[Word], first
     let failed = |e: csv::Error| Error::file(path, format!("cannot write: {e}"));
     table.write_record(COLUMNS).map_err(failed)?;
     for (i, word) in words.iter().enumerate() {
-        let (i, sentence, attributes) = ((first + i).to_string(), word.sentence.to_string(), word.attributes.to_string());
+        let (i, sentence, attributes) =
+            ((first + i).to_string(), word.sentence.to_string(), word.attributes.to_string());
         let lemma = word.lemma.as_deref().unwrap_or_default();
         let row = [&i, &sentence, &word.form, lemma, &attributes];
         let origin = [&*word.language, &*word.file, &word.sentence_id, &word.token_id];

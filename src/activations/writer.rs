@@ -180,13 +180,16 @@ fn resume(dir: &Path, mut manifest: Manifest, asked: &Description) -> Result<(Ma
 /// # Errors
 /// [`Error::Io`] if one cannot be read, [`Error::File`] if it is another.
 pub(super) fn verify(dir: &Path, shard: &Shard) -> Result<()> {
-    for (path, record) in [(tensors_path(dir, shard.shard), &shard.tensors), (table_path(dir, shard.shard), &shard.table)] {
+    for (path, record) in
+        [(tensors_path(dir, shard.shard), &shard.tensors), (table_path(dir, shard.shard), &shard.table)]
+    {
         let mut file = File::open(&path).map_err(Error::io(&path, "read"))?;
         let bytes = file.metadata().map_err(Error::io(&path, "read"))?.len();
         if bytes != record.bytes {
             return Err(Error::file(&path, format!("is {bytes} bytes long, not {} as recorded", record.bytes)));
         }
-        let hash = tensors::sha256(|mut w| std::io::copy(&mut file, &mut w).map(drop).map_err(Error::io(&path, "read")))?;
+        let hash =
+            tensors::sha256(|mut w| std::io::copy(&mut file, &mut w).map(drop).map_err(Error::io(&path, "read")))?;
         if hash != record.sha256 {
             return Err(Error::file(&path, format!("has the SHA-256 {hash}, not {} as recorded", record.sha256)));
         }

@@ -169,7 +169,8 @@ impl Bloom {
             let attention = self.attention(&normed, i, &masks)?;
             keep(Site::AttentionOutput(i), &attention)?;
             let post = self.config.apply_residual_connection_post_layernorm;
-            let after = add(attention, if post { &normed } else { &hidden }, sites.contains(&Site::AttentionOutput(i)))?;
+            let after =
+                add(attention, if post { &normed } else { &hidden }, sites.contains(&Site::AttentionOutput(i)))?;
             let normed = self.layer_norm(&after, &name("post_attention_layernorm"))?;
             let activation = gelu(self.linear(&normed, &name("mlp.dense_h_to_4h"))?)?;
             keep(Site::MlpActivation(i), &activation)?;
@@ -209,7 +210,8 @@ impl Bloom {
                 Some((_, places)) => fused.f_index_select(0, places)?,
             };
             // The fused projection is interleaved per head: (heads, 3, head size).
-            let rows = rows.f_view([*sentences, *length, heads, 3, size])?.f_permute([3, 0, 2, 1, 4])?.f_contiguous()?;
+            let rows =
+                rows.f_view([*sentences, *length, heads, 3, size])?.f_permute([3, 0, 2, 1, 4])?.f_contiguous()?;
             let (query, key, value) = (rows.f_get(0)?, rows.f_get(1)?, rows.f_get(2)?);
             let scaled = query.f_mul_scalar(1.0 / (size as f64).sqrt())?;
             let scores = scaled.f_matmul(&key.f_transpose(-1, -2)?)?.f_to_kind(Kind::Float)?;
@@ -241,7 +243,8 @@ impl Bloom {
                 let future = Tensor::f_ones([length, length], (Kind::Bool, device))?.f_triu(1)?;
                 let bias = alibi.f_expand([-1, length, -1], false)?.f_masked_fill(&future, f64::NEG_INFINITY)?;
                 let tensor = |indices: Vec<i64>| Tensor::f_from_slice(&indices)?.f_to(device);
-                let padding = group.padding().map(|(tokens, places)| Ok::<_, Error>((tensor(tokens)?, tensor(places)?)));
+                let padding =
+                    group.padding().map(|(tokens, places)| Ok::<_, Error>((tensor(tokens)?, tensor(places)?)));
                 let (start, sentences) = (group.start as i64, group.lengths.len() as i64);
                 Ok(Mask { start, sentences, length, bias, padding: padding.transpose()? })
             })

@@ -114,7 +114,11 @@ mod tests {
         let mut seen = 0;
         let ended = TreebankFiles::new(&source, &ReadSettings::default()).visit(&mut |_| {
             seen += 1;
-            if seen == 3 { Err(Error::Data("enough".into())) } else { Ok(()) }
+            if seen == 3 {
+                Err(Error::Data("enough".into()))
+            } else {
+                Ok(())
+            }
         });
         assert_eq!((ended.unwrap_err().to_string().as_str(), seen), ("enough", 3));
     }
