@@ -57,7 +57,8 @@ impl Default for ExtractionSettings {
 }
 
 impl ExtractionSettings {
-    /// The defaults for a device. A GPU wants batches large enough that launching its kernels costs little beside what they do.
+    /// The defaults for a device. A GPU wants batches large enough that launching its kernels costs little beside what they do;
+    /// the number for it is an estimate, not measured.
     pub fn on(device: Device) -> Self {
         let batch_tokens = if device.is_cuda() { 16384 } else { 2048 };
         ExtractionSettings { batch_tokens, ..ExtractionSettings::default() }

@@ -290,8 +290,7 @@ struct Mask {
     padding: Option<(Tensor, Tensor)>,
 }
 
-/// `sum + other`, in place unless `sum` is kept elsewhere or gradients go through it: a large tensor's memory is given back to the
-/// system when it is dropped, and costs as much as the addition when it is taken again.
+/// `sum + other`, in place unless `sum` is kept elsewhere or gradients go through it: that saves a large tensor's memory.
 fn add(mut sum: Tensor, other: &Tensor, kept: bool) -> Result<Tensor> {
     if kept || sum.requires_grad() || other.requires_grad() {
         return Ok(sum.f_add(other)?);
