@@ -1,20 +1,22 @@
-//! Activations of a treebank's words at one checkpoint, as a file.
+//! Activations of a treebank's words at one checkpoint, as a file or a store.
 
 mod common;
 
-use anyhow::{Context, Result};
+use anyhow::{ensure, Context, Result};
 use clap::Parser;
 use common::{fixture, report, start_log};
-use isogloss::activations::{extract, Activations, ExtractionSettings, Pooling, Tokenisation, Tokenizer};
+use isogloss::activations::{extract_to, Activations, ExtractionSettings, Origin, Pooling, Tokenisation, Tokenizer};
 use isogloss::bloom::{device, Bloom, Extent};
 use isogloss::checkpoint::{Checkpoint, Series};
 use isogloss::study::Dtype;
-use isogloss::treebank::{Scheme, Source, Treebank};
+use isogloss::treebank::{ReadSettings, Scheme, Source, TreebankFiles};
 use isogloss::Site;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Writes the activations of a treebank's words: a tensor `[words, neurons]` a site, and a table of the words beside it.
+///
+/// Rows go to disk as they come. A run that was killed goes on where it stopped when it is started again with the same options.
 #[derive(Parser)]
 #[command(version)]
 struct Options {
@@ -42,15 +44,21 @@ struct Options {
     /// How words become subwords: `word` or `sentence`
     #[arg(long, default_value = "word")]
     tokenisation: Tokenisation,
-    /// Subwords in a forward pass, at most
-    #[arg(long, default_value_t = ExtractionSettings::default().batch_tokens)]
-    batch_tokens: usize,
+    /// Subwords in a forward pass, at most; 2048 if not given, and 16384 on a GPU
+    #[arg(long)]
+    batch_tokens: Option<usize>,
+    /// Words whose sentences are batched together, and that a store's shard is of, at most
+    #[arg(long, default_value_t = ExtractionSettings::default().shard_words)]
+    shard_words: usize,
     /// Refuse words without a subword in place of skipping them
     #[arg(long)]
     refuse_empty_words: bool,
     /// The file to write
     #[arg(long, value_name = "FILE.safetensors", default_value = "isogloss-out/activations.safetensors")]
     out: PathBuf,
+    /// Write a store into this folder in place of the file: shards, and a manifest that says what they are of
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -60,7 +68,9 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     start_log();
     let options = Options::parse();
-    isogloss::files::writable_parent(&options.out)?;
+    if options.store.is_none() {
+        isogloss::files::writable_parent(&options.out)?;
+    }
     let checkpoint = match options.checkpoint {
         Some(dir) => Checkpoint::open(dir)?,
         None => Series::open(fixture("tiny-bloom"))?
@@ -73,39 +83,45 @@ fn run() -> Result<()> {
         Some(source) => source,
         None => Source::new("qa", [fixture("treebanks/qa.conllu")])?,
     };
-    let treebank = Treebank::read(&source.language, &source.files, options.scheme)?;
+    let treebank = TreebankFiles::new(&source, &ReadSettings { scheme: options.scheme, ..ReadSettings::default() });
     let device = device::parse(&options.device)?;
     let bloom = Bloom::load(&checkpoint, Extent::Sites(&options.sites), options.dtype.into(), device)?;
     let tokenizer = Tokenizer::open(checkpoint.tokenizer()?)?;
+    let defaults = ExtractionSettings::on(device);
     let settings = ExtractionSettings {
         pooling: options.pooling,
         tokenisation: options.tokenisation,
-        batch_tokens: options.batch_tokens,
+        batch_tokens: options.batch_tokens.unwrap_or(defaults.batch_tokens),
         refuse_empty_words: options.refuse_empty_words,
-        ..ExtractionSettings::default()
+        shard_words: options.shard_words,
+        ..defaults
     };
-    let extraction = extract(&bloom, &tokenizer, &treebank, &options.sites, &settings, |_| true)?;
-    let about = [
-        ("model", checkpoint.model().to_string()),
-        ("step", checkpoint.step().to_string()),
-        ("language", source.language),
-        ("scheme", options.scheme.to_string()),
-        ("pooling", options.pooling.to_string()),
-        ("tokenisation", options.tokenisation.to_string()),
-        ("dtype", options.dtype.to_string()),
-    ];
-    let about = about.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
-    let activations = extraction.activations.with_about(about);
-    activations.save(&options.out)?;
-    let words = activations.words().len();
-    println!("{words} words, {} subwords: {}", extraction.tokens, options.out.display());
-    println!("their table: {}", Activations::words_path(&options.out).display());
-    let skipped = extraction.skipped;
+    // A file is made from a store, which is what can be gone on with.
+    let dir = options.store.clone().unwrap_or_else(|| options.out.with_extension("partial"));
+    let origin = Origin::from(&checkpoint);
+    let store = extract_to(&dir, &origin, &bloom, &tokenizer, &treebank, &options.sites, &settings, |_| true)?;
+    let manifest = store.manifest().clone();
+    ensure!(manifest.description.words > 0, "the treebank of `{}` has no words", source.language);
+    let (words, tokens) = (manifest.rows, manifest.tokens);
+    match &options.store {
+        Some(dir) => println!("{words} words, {tokens} subwords, {} shards: {}", manifest.shards.len(), dir.display()),
+        None => {
+            store.save(&options.out)?;
+            drop(store);
+            std::fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))?;
+            println!("{words} words, {tokens} subwords: {}", options.out.display());
+            println!("their table: {}", Activations::words_path(&options.out).display());
+        }
+    }
+    let skipped = manifest.skipped;
     if skipped.long_sentences + skipped.empty_words > 0 {
         println!(
             "skipped: {} over-long sentences with {} words, {} words without a subword",
             skipped.long_sentences, skipped.words_in_long_sentences, skipped.empty_words
         );
+    }
+    if manifest.halvings() > 0 {
+        println!("memory ran out {} times, and batches were made smaller", manifest.halvings());
     }
     Ok(())
 }

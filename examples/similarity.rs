@@ -76,7 +76,7 @@ fn run() -> Result<()> {
         bail!("similarity needs two or more languages; give --parallel LANG=FILE for each");
     }
     let device = device::parse(&options.device)?;
-    let settings = ExtractionSettings::default();
+    let settings = ExtractionSettings::on(device);
     let bar = Bar::new();
     bar.start(series.checkpoints().len() * texts.len());
     let mut rows = Vec::new();

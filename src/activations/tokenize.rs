@@ -1,8 +1,10 @@
+use super::tensors::sha256;
 use crate::treebank::{Treebank, Word};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -48,9 +50,17 @@ pub struct Subwords {
     pub words: Vec<std::ops::Range<usize>>,
 }
 
+/// Forms remembered, so that memory does not grow with a text.
+const MAX_KNOWN: usize = 100_000;
+
+/// The subwords of forms that came before: most words of a text are repetitions.
+#[derive(Debug, Default)]
+pub(super) struct Known(HashMap<String, Vec<u32>>);
+
 /// A model's tokenizer, from `tokenizer.json`. No special tokens are added, as in BLOOM's own training.
 pub struct Tokenizer {
     path: PathBuf,
+    sha256: String,
     inner: tokenizers::Tokenizer,
 }
 
@@ -67,17 +77,25 @@ impl Tokenizer {
     /// [`Error::File`] if it is absent or malformed.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let mut inner = tokenizers::Tokenizer::from_file(path)
-            .map_err(|e| Error::file(path, format!("is not a tokenizer in Hugging Face layout: {e}")))?;
+        let malformed =
+            |e: &dyn fmt::Display| Error::file(path, format!("is not a tokenizer in Hugging Face layout: {e}"));
+        let file = fs::read(path).map_err(|e| malformed(&e))?;
+        let mut inner = tokenizers::Tokenizer::from_bytes(&file).map_err(|e| malformed(&e))?;
+        let sha256 = sha256(|w| w.write_all(&file).map_err(Error::io(path, "read")))?;
         // Files may carry truncation and padding from training; neither may touch what is measured.
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|e| Error::file(path, e.to_string()))?;
-        Ok(Tokenizer { path: path.to_path_buf(), inner })
+        Ok(Tokenizer { path: path.to_path_buf(), sha256, inner })
     }
 
     /// The file it came from.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// SHA-256 of the file, in hexadecimal digits.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
     }
 
     /// The ids of a text as it stands.
@@ -93,23 +111,27 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::encode`].
     pub fn treebank(&self, treebank: &Treebank, tokenisation: Tokenisation) -> Result<Vec<Subwords>> {
-        // Most words of a text are repetitions.
-        let mut known = HashMap::new();
-        treebank
-            .sentences()
-            .map(|words| match tokenisation {
-                Tokenisation::Word => self.by_word(words, &mut known),
-                Tokenisation::Sentence => self.in_sentence(words),
-            })
-            .collect()
+        let mut known = Known::default();
+        treebank.sentences().map(|words| self.sentence(words, tokenisation, &mut known)).collect()
     }
 
-    fn by_word<'a>(&self, words: &'a [Word], known: &mut HashMap<&'a str, Vec<u32>>) -> Result<Subwords> {
+    /// The subwords of a sentence; `known` is of this tokenizer alone.
+    pub(super) fn sentence(&self, words: &[Word], tokenisation: Tokenisation, known: &mut Known) -> Result<Subwords> {
+        match tokenisation {
+            Tokenisation::Word => self.by_word(words, &mut known.0),
+            Tokenisation::Sentence => self.in_sentence(words),
+        }
+    }
+
+    fn by_word(&self, words: &[Word], known: &mut HashMap<String, Vec<u32>>) -> Result<Subwords> {
         let mut subwords = Subwords::default();
         for word in words {
             let form = word.form.as_str();
             if !known.contains_key(form) {
-                known.insert(form, self.encode(form)?);
+                if known.len() >= MAX_KNOWN {
+                    known.clear();
+                }
+                known.insert(form.to_string(), self.encode(form)?);
             }
             let start = subwords.ids.len();
             subwords.ids.extend(known.get(form).into_iter().flatten());

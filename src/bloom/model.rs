@@ -111,6 +111,23 @@ impl Bloom {
         self.slopes.device()
     }
 
+    /// The type that the model computes in.
+    pub fn kind(&self) -> Kind {
+        self.parameters.get("word_embeddings.weight").map_or(Kind::Float, Tensor::kind)
+    }
+
+    /// Waits until the device has done what it was given.
+    ///
+    /// # Errors
+    /// [`Error::Torch`] if something of that failed.
+    pub fn wait(&self) -> Result<()> {
+        if self.device() != Device::Cpu {
+            // Reading a value waits for all that was queued before; unlike libtorch's own synchronisation it can fail.
+            self.slopes.f_double_value(&[0, 0, 0])?;
+        }
+        Ok(())
+    }
+
     /// One forward pass over the batch, as far as the last of `sites` needs: each site's activations,
     /// `[tokens, site width]`, in the model's type and on its device.
     ///
@@ -119,6 +136,24 @@ impl Bloom {
     /// token ids outside the vocabulary, [`Error::Torch`] if libtorch fails.
     pub fn forward(&self, batch: &Batch, sites: &[Site]) -> Result<BTreeMap<Site, Tensor>> {
         let mut found = BTreeMap::new();
+        self.visit(batch, sites, &mut |site, states| {
+            found.insert(site, states.shallow_clone());
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// As [`Bloom::forward`], but each site's activations go to `visit` as soon as they are computed, and stay in memory no
+    /// longer than it keeps them.
+    ///
+    /// # Errors
+    /// As [`Bloom::forward`]; what `visit` returns.
+    pub fn visit(
+        &self,
+        batch: &Batch,
+        sites: &[Site],
+        visit: &mut dyn FnMut(Site, &Tensor) -> Result<()>,
+    ) -> Result<()> {
         let mut blocks = 0;
         for site in sites {
             blocks = blocks.max(site.blocks_needed(self.config.n_layer)?);
@@ -126,36 +161,37 @@ impl Bloom {
         if blocks > self.blocks {
             return Err(Error::Data(format!("{blocks} blocks are needed, but only {} were loaded", self.blocks)));
         }
-        let mut keep = |site: Site, tensor: &Tensor| {
-            if sites.contains(&site) {
-                found.insert(site, tensor.shallow_clone());
-            }
+        let mut keep = |site: Site, tensor: &Tensor| match sites.contains(&site) {
+            true => visit(site, tensor),
+            false => Ok(()),
         };
         let ids = self.checked_ids(batch)?;
         let embedding = Tensor::f_embedding(self.parameter("word_embeddings.weight")?, &ids, -1, false, false)?;
         let mut hidden = self.layer_norm(&embedding, "word_embeddings_layernorm")?;
-        keep(Site::Residual(0), &hidden);
+        keep(Site::Residual(0), &hidden)?;
         let masks = self.masks(batch)?;
         for i in 0..blocks {
             let name = |part: &str| format!("h.{i}.{part}");
             let normed = self.layer_norm(&hidden, &name("input_layernorm"))?;
             let attention = self.attention(&normed, i, &masks)?;
-            keep(Site::AttentionOutput(i), &attention);
+            keep(Site::AttentionOutput(i), &attention)?;
             let post = self.config.apply_residual_connection_post_layernorm;
-            let after = attention.f_add(if post { &normed } else { &hidden })?;
+            let after =
+                add(attention, if post { &normed } else { &hidden }, sites.contains(&Site::AttentionOutput(i)))?;
             let normed = self.layer_norm(&after, &name("post_attention_layernorm"))?;
-            let activation = self.linear(&normed, &name("mlp.dense_h_to_4h"))?.f_gelu("tanh")?;
-            keep(Site::MlpActivation(i), &activation);
+            let activation = gelu(self.linear(&normed, &name("mlp.dense_h_to_4h"))?)?;
+            keep(Site::MlpActivation(i), &activation)?;
             let output = self.linear(&activation, &name("mlp.dense_4h_to_h"))?;
-            keep(Site::MlpOutput(i), &output);
-            hidden = output.f_add(if post { &normed } else { &after })?;
+            keep(Site::MlpOutput(i), &output)?;
+            drop(activation);
+            hidden = add(output, if post { &normed } else { &after }, sites.contains(&Site::MlpOutput(i)))?;
             if i + 1 < self.config.n_layer {
-                keep(Site::Residual(i + 1), &hidden);
+                keep(Site::Residual(i + 1), &hidden)?;
             } else if sites.contains(&Site::Residual(i + 1)) {
-                keep(Site::Residual(i + 1), &self.layer_norm(&hidden, "ln_f")?);
+                keep(Site::Residual(i + 1), &self.layer_norm(&hidden, "ln_f")?)?;
             }
         }
-        Ok(found)
+        Ok(())
     }
 
     /// Next-token logits, `[tokens, vocabulary]`.
@@ -180,31 +216,49 @@ impl Bloom {
         let (heads, size) = (self.config.n_head as i64, self.config.head_size() as i64);
         let fused = self.linear(input, &format!("h.{block}.self_attention.query_key_value"))?;
         let mut contexts = Vec::with_capacity(masks.len());
-        for Mask { start, sentences, length, bias } in masks {
-            let rows = fused.f_narrow(0, *start, sentences * length)?;
+        for Mask { start, sentences, length, bias, padding } in masks {
+            let rows = match padding {
+                None => fused.f_narrow(0, *start, sentences * length)?,
+                Some((_, places)) => fused.f_index_select(0, places)?,
+            };
             // The fused projection is interleaved per head: (heads, 3, head size).
-            let rows = rows.f_view([*sentences, *length, heads, 3, size])?.f_permute([3, 0, 2, 1, 4])?;
+            let rows =
+                rows.f_view([*sentences, *length, heads, 3, size])?.f_permute([3, 0, 2, 1, 4])?.f_contiguous()?;
             let (query, key, value) = (rows.f_get(0)?, rows.f_get(1)?, rows.f_get(2)?);
             let scaled = query.f_mul_scalar(1.0 / (size as f64).sqrt())?;
-            let scores = scaled.f_matmul(&key.f_transpose(-1, -2)?)?.f_to_kind(Kind::Float)?.f_add(bias)?;
-            let weights = scores.f_softmax(-1, Kind::Float)?.f_to_kind(value.kind())?;
-            let context = weights.f_matmul(&value)?.f_transpose(1, 2)?;
-            contexts.push(context.f_reshape([sentences * length, heads * size])?);
+            let scores = scaled.f_matmul(&key.f_transpose(-1, -2)?)?.f_to_kind(Kind::Float)?;
+            let weights = add(scores, bias, false)?.f_softmax(-1, Kind::Float)?.f_to_kind(value.kind())?;
+            let context = weights.f_matmul(&value)?.f_transpose(1, 2)?.f_reshape([sentences * length, heads * size])?;
+            contexts.push(match padding {
+                None => context,
+                Some((tokens, _)) => context.f_index_select(0, tokens)?,
+            });
         }
-        self.linear(&Tensor::f_cat(&contexts, 0)?, &format!("h.{block}.self_attention.dense"))
+        let context = match contexts.as_slice() {
+            [one] => one.shallow_clone(),
+            several => Tensor::f_cat(several, 0)?,
+        };
+        self.linear(&context, &format!("h.{block}.self_attention.dense"))
     }
 
     fn masks(&self, batch: &Batch) -> Result<Vec<Mask>> {
         let device = self.device();
+        // What a group saves must be worth what padding wastes: on a GPU launching a kernel costs more than most attention.
+        let waste = |pairs: usize| if device.is_cuda() { (1 << 16) + pairs / 2 } else { 512 };
         batch
-            .runs()
+            .groups(waste)
             .into_iter()
-            .map(|(start, sentences, length)| {
+            .map(|group| {
+                let length = group.longest as i64;
                 let positions = Tensor::f_arange(length, (Kind::Float, device))?;
                 let alibi = positions.f_view([1, 1, length])?.f_mul(&self.slopes)?;
                 let future = Tensor::f_ones([length, length], (Kind::Bool, device))?.f_triu(1)?;
                 let bias = alibi.f_expand([-1, length, -1], false)?.f_masked_fill(&future, f64::NEG_INFINITY)?;
-                Ok(Mask { start, sentences, length, bias })
+                let tensor = |indices: Vec<i64>| Tensor::f_from_slice(&indices)?.f_to(device);
+                let padding =
+                    group.padding().map(|(tokens, places)| Ok::<_, Error>((tensor(tokens)?, tensor(places)?)));
+                let (start, sentences) = (group.start as i64, group.lengths.len() as i64);
+                Ok(Mask { start, sentences, length, bias, padding: padding.transpose()? })
             })
             .collect()
     }
@@ -237,10 +291,29 @@ impl Bloom {
     }
 }
 
-/// The biases of a run of sentences of one length: ALiBi and minus infinity for the future, `[heads, length, length]`.
+/// A group of sentences and its biases: ALiBi, and minus infinity for the future, `[heads, length, length]`. What stands after
+/// the end of a shorter sentence is in its future, so it needs no mask of its own.
 struct Mask {
     start: i64,
     sentences: i64,
     length: i64,
     bias: Tensor,
+    /// Where the tokens lie among padded sentences, and which token stands at each place there.
+    padding: Option<(Tensor, Tensor)>,
+}
+
+/// `sum + other`, in place unless `sum` is kept elsewhere or gradients go through it: that saves a large tensor's memory.
+fn add(mut sum: Tensor, other: &Tensor, kept: bool) -> Result<Tensor> {
+    if kept || sum.requires_grad() || other.requires_grad() {
+        return Ok(sum.f_add(other)?);
+    }
+    Ok(sum.f_add_(other)?)
+}
+
+/// GELU in its tanh form, in place where that is possible.
+fn gelu(mut input: Tensor) -> Result<Tensor> {
+    if input.requires_grad() {
+        return Ok(input.f_gelu("tanh")?);
+    }
+    Ok(input.f_gelu_("tanh")?)
 }

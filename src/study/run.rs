@@ -8,6 +8,7 @@ use crate::transfer::TransferScores;
 use crate::treebank::{Treebank, Word};
 use crate::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
+use tch::Device;
 
 impl Study {
     /// Runs the study: activations, probes, rankings, overlap, transfer, correlation.
@@ -55,7 +56,7 @@ impl Study {
                 let language = treebank.language.as_str();
                 progress.advance(0, &format!("step {step}, {language}"));
                 let wanted = |word: &Word| self.attributes.iter().any(|name| word.attributes.get(name).is_some());
-                let extraction = extract(&bloom, &tokenizer, treebank, &self.sites, &self.extraction(), wanted)
+                let extraction = extract(&bloom, &tokenizer, treebank, &self.sites, &self.extraction(device), wanted)
                     .map_err(|e| in_checkpoint(e, checkpoint))?;
                 tracing::debug!(language, tokens = extraction.tokens, words = extraction.activations.words().len());
                 notes.skipped(language, &extraction.skipped);
@@ -137,8 +138,8 @@ impl Study {
         Ok(treebanks)
     }
 
-    fn extraction(&self) -> ExtractionSettings {
-        ExtractionSettings { pooling: self.pooling, tokenisation: self.tokenisation, ..ExtractionSettings::default() }
+    fn extraction(&self, device: Device) -> ExtractionSettings {
+        ExtractionSettings { pooling: self.pooling, tokenisation: self.tokenisation, ..ExtractionSettings::on(device) }
     }
 }
 

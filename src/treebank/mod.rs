@@ -15,12 +15,14 @@
 
 mod attributes;
 pub mod conllu;
+mod sentences;
 mod source;
 mod split;
 mod unimorph;
 mod words;
 
 pub use attributes::{Attributes, Scheme};
+pub use sentences::{Sentences, TreebankFiles};
 pub use source::Source;
 pub use split::{split, ClassBalance, NoCell, Part, Split, SplitMethod, SplitSettings};
 pub use words::{Counts, Multiword, ReadSettings, Treebank, Word};

@@ -8,7 +8,7 @@ use serde::{de, Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -134,8 +134,7 @@ impl Treebank {
     pub fn read_with(language: &str, paths: &[PathBuf], settings: &ReadSettings) -> Result<Treebank> {
         let mut builder = Builder::new(language, settings);
         for path in paths {
-            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-            builder.file = Arc::from(name.as_ref());
+            builder.open(path);
             for sentence in conllu::open(path)? {
                 match sentence {
                     Ok(sentence) => builder.add(&sentence),
@@ -228,7 +227,7 @@ struct Entry {
     count: usize,
 }
 
-struct Builder<'a> {
+pub(super) struct Builder<'a> {
     settings: &'a ReadSettings,
     treebank: Treebank,
     language: Arc<str>,
@@ -239,7 +238,7 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(language: &str, settings: &'a ReadSettings) -> Self {
+    pub(super) fn new(language: &str, settings: &'a ReadSettings) -> Self {
         let treebank = Treebank {
             language: language.to_string(),
             scheme: settings.scheme,
@@ -249,6 +248,19 @@ impl<'a> Builder<'a> {
         };
         let (cache, key) = (HashMap::new(), String::new());
         Builder { settings, treebank, language: Arc::from(language), file: Arc::from(""), cache, key }
+    }
+
+    /// What follows is from this file.
+    pub(super) fn open(&mut self, path: &Path) {
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        self.file = Arc::from(name.as_ref());
+    }
+
+    /// The words of the next sentence, without those of the sentences before.
+    pub(super) fn one(&mut self, sentence: &Sentence) -> &[Word] {
+        self.treebank.words.clear();
+        self.add(sentence);
+        &self.treebank.words
     }
 
     fn add(&mut self, sentence: &Sentence) {

@@ -1,0 +1,129 @@
+//! What an extraction is of, before it runs.
+
+use super::manifest::Description;
+use super::tensors::{hexadecimal, sha256};
+use super::{ExtractionSettings, Tokenizer, Widths};
+use crate::bloom::Bloom;
+use crate::checkpoint::{Checkpoint, Step};
+use crate::treebank::{Sentences, Word};
+use crate::{Error, Result};
+use sha2::{Digest, Sha256};
+use tch::{Device, Kind, Tensor};
+
+/// Values of each tensor that [`Description::weights_sha256`] takes, at most.
+const SAMPLE: i64 = 1024;
+
+/// Which model activations are of, where the model itself does not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The model's name.
+    pub model: String,
+    /// How far training had come.
+    pub step: Option<Step>,
+    /// The Hub's commit, where it is known.
+    pub commit: Option<String>,
+}
+
+impl From<&Checkpoint> for Origin {
+    fn from(checkpoint: &Checkpoint) -> Self {
+        Origin { model: checkpoint.model().to_string(), step: Some(checkpoint.step()), commit: None }
+    }
+}
+
+/// Describes an extraction; reads all sentences for that.
+pub(super) fn describe(
+    origin: &Origin,
+    bloom: &Bloom,
+    tokenizer: &Tokenizer,
+    sentences: &dyn Sentences,
+    widths: &Widths,
+    settings: &ExtractionSettings,
+    wanted: &dyn Fn(&Word) -> bool,
+) -> Result<Description> {
+    let (treebank_sha256, words) = hash_words(sentences, wanted)?;
+    let config = serde_json::to_vec(bloom.config()).map_err(|e| Error::Data(e.to_string()))?;
+    let config_sha256 = sha256(|w| w.write_all(&config).map_err(Error::io("config.json", "read")))?;
+    let dtype = match bloom.kind() {
+        Kind::Half => "f16",
+        Kind::BFloat16 => "bf16",
+        _ => "f32",
+    };
+    let device = match bloom.device() {
+        Device::Cuda(_) => "cuda",
+        Device::Mps => "mps",
+        Device::Vulkan => "vulkan",
+        Device::Cpu => "cpu",
+    };
+    Ok(Description {
+        model: origin.model.clone(),
+        step: origin.step,
+        commit: origin.commit.clone(),
+        config_sha256,
+        weights_sha256: hash_weights(bloom)?,
+        tokenizer_sha256: tokenizer.sha256().to_string(),
+        language: sentences.language().to_string(),
+        scheme: sentences.scheme(),
+        treebank_sha256,
+        words,
+        sites: widths.clone(),
+        pooling: settings.pooling,
+        tokenisation: settings.tokenisation,
+        dtype: dtype.into(),
+        device: device.into(),
+        batch_tokens: settings.batch_tokens,
+        max_subwords: settings.max_subwords,
+        refuse_empty_words: settings.refuse_empty_words,
+        shard_words: settings.shard_words,
+    })
+}
+
+/// The hash of all words with what a store keeps of them, and how many are wanted.
+fn hash_words(sentences: &dyn Sentences, wanted: &dyn Fn(&Word) -> bool) -> Result<(String, usize)> {
+    let mut hash = Sha256::new();
+    let mut words = 0;
+    // Lengths keep ["ab", "c"] apart from ["a", "bc"].
+    let text = |hash: &mut Sha256, text: &str| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
+    };
+    sentences.visit(&mut |sentence| {
+        hash.update((sentence.len() as u64).to_le_bytes());
+        for word in sentence {
+            let keep = wanted(word);
+            words += usize::from(keep);
+            hash.update([u8::from(keep), u8::from(word.space_after), u8::from(word.lemma.is_some())]);
+            hash.update((word.sentence as u64).to_le_bytes());
+            let lemma = word.lemma.as_deref().unwrap_or_default();
+            for part in [&word.form, lemma, &word.language, &word.file, &word.sentence_id, &word.token_id] {
+                text(&mut hash, part);
+            }
+            hash.update((word.attributes.len() as u64).to_le_bytes());
+            for (name, value) in word.attributes.iter() {
+                text(&mut hash, name);
+                text(&mut hash, value);
+            }
+        }
+        Ok(())
+    })?;
+    Ok((hexadecimal(hash), words))
+}
+
+/// The hash of a sample of the loaded weights: enough to tell one training run or step from another, without reading
+/// gigabytes.
+fn hash_weights(bloom: &Bloom) -> Result<String> {
+    let _guard = tch::no_grad_guard();
+    let mut hash = Sha256::new();
+    for (name, tensor) in bloom.parameters() {
+        let count = tensor.numel() as i64;
+        let every = (count / SAMPLE).max(1);
+        let places = Tensor::f_arange_start_step(0, count, every, (Kind::Int64, tensor.device()))?;
+        let sample = tensor.f_reshape([-1])?.f_index_select(0, &places)?.f_to_kind(Kind::Float)?.f_to(Device::Cpu)?;
+        let mut values = vec![0f32; sample.numel()];
+        sample.f_copy_data(&mut values, sample.numel())?;
+        hash.update((name.len() as u64).to_le_bytes());
+        hash.update(name.as_bytes());
+        tensor.size().iter().for_each(|size| hash.update(size.to_le_bytes()));
+        values.iter().for_each(|value| hash.update(value.to_le_bytes()));
+    }
+    Ok(hexadecimal(hash))
+}
