@@ -11,16 +11,18 @@ use std::collections::{BTreeMap, BTreeSet};
 impl Study {
     /// Runs the study: activations, probes, rankings, overlap, transfer, correlation.
     ///
-    /// Everything that can be checked early is: treebanks, configurations, the presence and shape of all weights, sites,
-    /// `k` and the transfer table are read before the first forward pass.
+    /// Everything that can be checked early is: treebanks, configurations, the presence and shape of all weights on disk, sites,
+    /// `k` and the transfer table are read before the first forward pass. Of a series on the Hub, the weights of a checkpoint
+    /// are fetched while the one before it is in use, and checked when they are there.
     ///
     /// # Errors
     /// As what it calls; [`Error::Data`] if no cell exists at all.
     pub fn run(&self, progress: &dyn Progress) -> Result<Results> {
         self.check()?;
         let device = device::parse(&self.device)?;
-        let series = Series::open(&self.series)?;
+        let series = Series::find(&self.series, &self.checkpoints)?;
         self.check_checkpoints(&series)?;
+        series.check_room()?;
         let given = self.scores(&series)?;
         let treebanks = self.read_treebanks()?;
         let settings = CellSettings {
@@ -37,10 +39,11 @@ impl Study {
         let mut rankings = Vec::new();
         let mut scores = Vec::new();
         let mut notes = Notes::default();
-        for checkpoint in series.checkpoints() {
+        for checkpoint in series.in_turn() {
+            let checkpoint = checkpoint?;
             let step = checkpoint.step();
-            tracing::info!(model = series.model(), %step, "checkpoint");
-            let bloom = Bloom::load(checkpoint, Extent::Sites(&self.sites), self.dtype.into(), device)?;
+            tracing::info!(model = series.model(), %step, commit = checkpoint.commit(), "checkpoint");
+            let bloom = Bloom::load(&checkpoint, Extent::Sites(&self.sites), self.dtype.into(), device)?;
             let tokenizer = Tokenizer::open(checkpoint.tokenizer()?)?;
             let mut source = None;
             for treebank in &treebanks {
@@ -48,7 +51,7 @@ impl Study {
                 progress.advance(0, &format!("step {step}, {language}"));
                 let wanted = |word: &Word| self.attributes.iter().any(|name| word.attributes.get(name).is_some());
                 let extraction = extract(&bloom, &tokenizer, treebank, &self.sites, &self.extraction(), wanted)
-                    .map_err(|e| in_checkpoint(e, checkpoint))?;
+                    .map_err(|e| in_checkpoint(e, &checkpoint))?;
                 tracing::debug!(language, tokens = extraction.tokens, words = extraction.activations.words().len());
                 notes.skipped(language, &extraction.skipped);
                 let place = (series.model(), step, language);
@@ -84,7 +87,9 @@ impl Study {
                     return Err(Error::parameter("k", format!("at most the {width} neurons of {site}"), k));
                 }
             }
-            Bloom::check(checkpoint, Extent::Sites(&self.sites))?;
+            if checkpoint.is_fetched() {
+                Bloom::check(checkpoint, Extent::Sites(&self.sites))?;
+            }
             checkpoint.tokenizer()?;
         }
         Ok(())
