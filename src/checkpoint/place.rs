@@ -1,5 +1,4 @@
 use super::Repository;
-use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// What a user names: something on disk, or a repository of the Hub.
@@ -38,10 +37,10 @@ pub(crate) fn absolute(place: &Path) -> PathBuf {
 
 /// The error of a build that cannot read the Hub.
 #[cfg(not(feature = "hub"))]
-pub(super) fn without_hub<T>(repository: &Repository) -> Result<T> {
+pub(super) fn without_hub<T>(repository: &Repository) -> crate::Result<T> {
     let message = format!(
         "is neither a folder nor a file, and this program is built without the Hub; to fetch the repository \
          `{repository}`, build it with `--features hub`"
     );
-    Err(Error::file(repository.to_string(), message))
+    Err(crate::Error::file(repository.to_string(), message))
 }

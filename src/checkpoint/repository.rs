@@ -109,8 +109,20 @@ mod tests {
             assert_eq!(name.parse::<Repository>().unwrap().to_string(), name);
         }
         let wrong = [
-            "bloom", "/models/bloom", "a/b/c", "../bloom", "a/..", "a/b--c", "a/-b", "a/b.git", "a/b@", "a/b@../x", "a/ b",
-            "a/b@x y", "./a", "a/",
+            "bloom",
+            "/models/bloom",
+            "a/b/c",
+            "../bloom",
+            "a/..",
+            "a/b--c",
+            "a/-b",
+            "a/b.git",
+            "a/b@",
+            "a/b@../x",
+            "a/ b",
+            "a/b@x y",
+            "./a",
+            "a/",
         ];
         for name in wrong {
             assert!(name.parse::<Repository>().is_err(), "{name}");

@@ -83,7 +83,9 @@ mod tests {
         let pattern = RevisionPattern::default();
         assert_eq!(pattern.to_string(), "global_step{step}");
         assert_eq!(pattern.step("global_step0"), Some(Step::Number(0)));
-        for name in ["global_step", "global_step01", "global_step+1", "global_step1 ", "main", "xglobal_step1", "global_step1k"] {
+        for name in
+            ["global_step", "global_step01", "global_step+1", "global_step1 ", "main", "xglobal_step1", "global_step1k"]
+        {
             assert_eq!(pattern.step(name), None, "{name}");
         }
     }

@@ -121,17 +121,25 @@ impl Checkpoint {
     /// The commit on the Hub, 40 hexadecimal digits, or `None` for a folder.
     pub fn commit(&self) -> Option<&str> {
         #[cfg(feature = "hub")]
-        return self.remote.as_ref().map(|remote| remote.commit());
+        {
+            self.remote.as_ref().map(|remote| remote.commit())
+        }
         #[cfg(not(feature = "hub"))]
-        None
+        {
+            None
+        }
     }
 
     /// The repository on the Hub and the commit, `OWNER/NAME@COMMIT`, or `None` for a folder.
     pub fn repository(&self) -> Option<String> {
         #[cfg(feature = "hub")]
-        return self.remote.as_ref().map(|remote| format!("{}@{}", remote.repository().id(), remote.commit()));
+        {
+            self.remote.as_ref().map(|remote| format!("{}@{}", remote.repository().id(), remote.commit()))
+        }
         #[cfg(not(feature = "hub"))]
-        None
+        {
+            None
+        }
     }
 
     /// The path of `config.json`.
@@ -176,9 +184,13 @@ impl Checkpoint {
     /// Whether the weights are on disk; always so of a folder.
     pub fn is_fetched(&self) -> bool {
         #[cfg(feature = "hub")]
-        return self.remote.as_ref().is_none_or(|remote| remote.is_fetched());
+        {
+            self.remote.as_ref().is_none_or(|remote| remote.is_fetched())
+        }
         #[cfg(not(feature = "hub"))]
-        true
+        {
+            true
+        }
     }
 
     /// Fetches the weights from the Hub, unless they are on disk.
@@ -216,7 +228,8 @@ impl Series {
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = dir.as_ref();
         if !dir.is_dir() {
-            let message = "is not a folder; give a series' folder, with a folder `global_stepN` for each checkpoint, or a \
+            let message =
+                "is not a folder; give a series' folder, with a folder `global_stepN` for each checkpoint, or a \
                            repository of the Hub, `OWNER/NAME`";
             return Err(Error::file(dir, message));
         }
@@ -341,7 +354,8 @@ pub(super) fn tokenizer_on_disk(place: &Path) -> Result<PathBuf> {
     } else if inside.is_file() {
         Ok(inside)
     } else {
-        let message = "is no tokenizer; give a `tokenizer.json`, a folder with one, or a repository of the Hub such as \
+        let message =
+            "is no tokenizer; give a `tokenizer.json`, a folder with one, or a repository of the Hub such as \
                        bigscience/bloom";
         Err(Error::file(place, message))
     }

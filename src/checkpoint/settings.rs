@@ -48,7 +48,13 @@ fn steps<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Step>, D::Err
         Text(Step),
     }
     let given = Vec::<Given>::deserialize(deserializer)?;
-    Ok(given.into_iter().map(|step| match step { Given::Number(number) => Step::Number(number), Given::Text(step) => step }).collect())
+    Ok(given
+        .into_iter()
+        .map(|step| match step {
+            Given::Number(number) => Step::Number(number),
+            Given::Text(step) => step,
+        })
+        .collect())
 }
 
 #[cfg(test)]

@@ -7,7 +7,11 @@ use std::time::Instant;
 /// The ranges that the storage was asked for.
 fn ranges(bench: &Bench) -> Vec<Option<String>> {
     let requests = bench.server.requests();
-    requests.iter().filter(|request| request.storage).map(|request| request.header("range").map(str::to_string)).collect()
+    requests
+        .iter()
+        .filter(|request| request.storage)
+        .map(|request| request.header("range").map(str::to_string))
+        .collect()
 }
 
 fn weights_of(checkpoint: &Checkpoint) -> Vec<u8> {
@@ -105,7 +109,11 @@ fn a_wrong_hash_is_tried_once_more_and_then_refused() {
     bench.server.fault(&sha256(&weights), &[Fault::Corrupt, Fault::Corrupt]);
     let why = ["model.safetensors", "SHA-256", &sha256(&weights), "does not arrive as listed"];
     refused(bench.fetch(&bench.hub()), HubErrorKind::Corrupt, &why);
-    assert_eq!(bench.blobs(), { let mut small = [git_hash(CONFIG), git_hash(TOKENIZER)]; small.sort(); small });
+    assert_eq!(bench.blobs(), {
+        let mut small = [git_hash(CONFIG), git_hash(TOKENIZER)];
+        small.sort();
+        small
+    });
 
     // Small files have git's hash.
     let bench = Bench::new();
@@ -119,7 +127,8 @@ fn a_storage_with_another_file_than_listed_is_told_before_it_is_read() {
     let bench = Bench::new();
     let commit = bench.one(b"weights");
     let hub = bench.hub();
-    let checkpoint = hub.checkpoint(&repository("owner/tiny-intermediate@global_step10"), &SeriesSettings::default()).unwrap();
+    let checkpoint =
+        hub.checkpoint(&repository("owner/tiny-intermediate@global_step10"), &SeriesSettings::default()).unwrap();
     bench.server.repository(ID, |repository| {
         repository.commits.get_mut(&commit).unwrap().get_mut("model.safetensors").unwrap().bytes = b"WEIGHTS".to_vec();
     });

@@ -68,7 +68,8 @@ impl Bench {
 
     /// The checkpoint of [`Bench::one`], with its weights.
     fn fetch(&self, hub: &Hub) -> Result<Checkpoint, Error> {
-        let checkpoint = hub.checkpoint(&repository("owner/tiny-intermediate@global_step10"), &SeriesSettings::default())?;
+        let checkpoint =
+            hub.checkpoint(&repository("owner/tiny-intermediate@global_step10"), &SeriesSettings::default())?;
         checkpoint.fetch()?;
         Ok(checkpoint)
     }
@@ -85,7 +86,8 @@ fn repository(name: &str) -> Repository {
 
 fn names(folder: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }
@@ -156,7 +158,8 @@ fn a_checkpoint_is_fetched_into_the_standard_layout_and_not_again() {
 #[test]
 fn shards_are_those_of_the_index() {
     let bench = Bench::new();
-    let index = br#"{"weight_map": {"a": "pytorch_model-00001-of-00002.bin", "b": "pytorch_model-00002-of-00002.bin"}}"#;
+    let index =
+        br#"{"weight_map": {"a": "pytorch_model-00001-of-00002.bin", "b": "pytorch_model-00002-of-00002.bin"}}"#;
     bench.server.repository(ID, |repository| {
         let files: [(&str, &[u8]); 6] = [
             ("config.json", CONFIG),
@@ -170,8 +173,13 @@ fn shards_are_those_of_the_index() {
     });
     bench.server.page(2);
     let checkpoint = bench.fetch(&bench.hub()).unwrap();
-    let expected =
-        ["config.json", "pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin", "pytorch_model.bin.index.json", "tokenizer.json"];
+    let expected = [
+        "config.json",
+        "pytorch_model-00001-of-00002.bin",
+        "pytorch_model-00002-of-00002.bin",
+        "pytorch_model.bin.index.json",
+        "tokenizer.json",
+    ];
     assert_eq!(names(checkpoint.dir()), expected);
     assert!(checkpoint.is_fetched());
     std::fs::remove_file(checkpoint.dir().join("pytorch_model-00002-of-00002.bin")).unwrap();
@@ -227,7 +235,8 @@ fn offline_the_cache_has_to_do() {
 fn log() -> (impl tracing::Subscriber + Send + Sync, Log) {
     let log = Log::default();
     let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(move || writer.clone()).finish();
+    let subscriber =
+        tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(move || writer.clone()).finish();
     (subscriber, log)
 }
 

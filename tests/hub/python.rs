@@ -10,7 +10,8 @@ use std::process::Command;
 /// Runs a program that gets the repository's name as `ID` and the commit as `COMMIT`; what it prints.
 fn python(bench: &Bench, commit: &str, offline: bool, program: &str) -> String {
     let python = std::env::var("HUB_PYTHON").unwrap_or_else(|_| "python3".into());
-    let program = format!("ID, COMMIT, STEP = '{ID}', '{commit}', 'global_step10'\nfrom huggingface_hub import *\n{program}");
+    let program =
+        format!("ID, COMMIT, STEP = '{ID}', '{commit}', 'global_step10'\nfrom huggingface_hub import *\n{program}");
     let output = Command::new(python)
         .args(["-c", &program])
         .env("HF_ENDPOINT", &bench.server.url)

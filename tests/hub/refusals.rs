@@ -12,7 +12,11 @@ fn a_missing_repository() {
     let bench = Bench::new();
     let why = ["owner/absent", "no such repository", "if it is private, log in with `hf auth login` or set HF_TOKEN"];
     refused(checkpoint(&bench, "owner/absent"), HubErrorKind::RepositoryNotFound, &why);
-    refused(bench.hub().series(&repository("owner/absent"), &SeriesSettings::default()), HubErrorKind::RepositoryNotFound, &why[..2]);
+    refused(
+        bench.hub().series(&repository("owner/absent"), &SeriesSettings::default()),
+        HubErrorKind::RepositoryNotFound,
+        &why[..2],
+    );
     bench.server.require_token("hf_right");
     let with_token = bench.with_token("hf_right").series(&repository("owner/absent"), &SeriesSettings::default());
     refused(with_token, HubErrorKind::RepositoryNotFound, &["no such repository", "the token's owner has no access"]);
@@ -25,7 +29,8 @@ fn a_private_repository_and_its_token() {
     bench.server.repository(ID, |repository| repository.private = true);
     bench.server.require_token("hf_right");
     refused(bench.fetch(&bench.hub()), HubErrorKind::RepositoryNotFound, &["if it is private"]);
-    let error = refused(bench.fetch(&bench.with_token("hf_wrong")), HubErrorKind::Denied, &["does not accept the token"]);
+    let error =
+        refused(bench.fetch(&bench.with_token("hf_wrong")), HubErrorKind::Denied, &["does not accept the token"]);
     assert!(!error.to_string().contains("hf_wrong"));
     assert!(bench.fetch(&bench.with_token("hf_right")).is_ok());
 }
@@ -121,8 +126,17 @@ fn files_that_are_missing() {
     refused(fetch(files), HubErrorKind::FileNotFound, &["lacks `one.safetensors`"]);
     let gone = Fault::Status(404, vec![("X-Error-Code", "EntryNotFound".into())]);
     bench.server.fault("/resolve/", &[gone]);
-    refused(fetch(&[("config.json", CONFIG)]), HubErrorKind::FileNotFound, &["config.json", "not in the repository at that revision"]);
-    assert!(fetch(&[("config.json", CONFIG), ("model.safetensors", b"w")]).unwrap().tokenizer().unwrap_err().to_string().contains("bigscience/bloom"));
+    refused(
+        fetch(&[("config.json", CONFIG)]),
+        HubErrorKind::FileNotFound,
+        &["config.json", "not in the repository at that revision"],
+    );
+    assert!(fetch(&[("config.json", CONFIG), ("model.safetensors", b"w")])
+        .unwrap()
+        .tokenizer()
+        .unwrap_err()
+        .to_string()
+        .contains("bigscience/bloom"));
 }
 
 #[test]

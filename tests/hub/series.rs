@@ -17,7 +17,10 @@ fn upload(bench: &Bench, steps: &[u64]) {
         for step in steps {
             let of = |file: &str| read(&format!("global_step{step}/{file}"));
             let files = [("config.json", of("config.json")), ("model.safetensors", of("model.safetensors"))];
-            repository.branch(&format!("global_step{step}"), &files.each_ref().map(|(path, bytes)| (*path, bytes.as_slice())));
+            repository.branch(
+                &format!("global_step{step}"),
+                &files.each_ref().map(|(path, bytes)| (*path, bytes.as_slice())),
+            );
         }
     });
 }
@@ -59,7 +62,10 @@ fn a_series_gives_the_same_tensors_as_its_folder() {
         for name in here.names() {
             assert_eq!(here.get(name).unwrap().data, there.get(name).unwrap().data, "{name}");
         }
-        assert_eq!(std::fs::read(checkpoint.tokenizer().unwrap()).unwrap(), std::fs::read(fixture("tokenizer.json")).unwrap());
+        assert_eq!(
+            std::fs::read(checkpoint.tokenizer().unwrap()).unwrap(),
+            std::fs::read(fixture("tokenizer.json")).unwrap()
+        );
         steps += 1;
     }
     assert_eq!(steps, 3);
@@ -68,7 +74,10 @@ fn a_series_gives_the_same_tensors_as_its_folder() {
     let again = open(&bench, SeriesSettings::default()).unwrap();
     assert!(again.checkpoints().iter().all(Checkpoint::is_fetched));
     let paths: Vec<String> = bench.server.requests().into_iter().map(|request| request.path).collect();
-    assert!(paths.iter().all(|path| path.ends_with("/refs") || path.contains("main") || path.contains("/tree/")), "{paths:?}");
+    assert!(
+        paths.iter().all(|path| path.ends_with("/refs") || path.contains("main") || path.contains("/tree/")),
+        "{paths:?}"
+    );
     assert_eq!(again, series);
 }
 
@@ -100,9 +109,11 @@ fn steps_are_discovered_by_pattern_among_branches_and_tags() {
 fn listed_steps_and_the_released_model() {
     let bench = Bench::new();
     small(&bench, &[(1, b"a"), (2, b"b"), (3, b"c")]);
-    let files: [(&str, &[u8]); 3] = [("config.json", CONFIG), ("tokenizer.json", TOKENIZER), ("model.safetensors", b"f")];
+    let files: [(&str, &[u8]); 3] =
+        [("config.json", CONFIG), ("tokenizer.json", TOKENIZER), ("model.safetensors", b"f")];
     bench.server.repository("owner/tiny", |repository| _ = repository.branch("main", &files));
-    let listed = |steps: Vec<Step>| SeriesSettings { steps, released: Some("owner/tiny".into()), ..SeriesSettings::default() };
+    let listed =
+        |steps: Vec<Step>| SeriesSettings { steps, released: Some("owner/tiny".into()), ..SeriesSettings::default() };
     let series = open(&bench, listed(vec![Step::Number(3), Step::Number(1), Step::Number(3)])).unwrap();
     assert_eq!(series.steps(), numbers(&[1, 3]));
     let series = open(&bench, listed(vec![Step::Final, Step::Number(2)])).unwrap();
@@ -118,7 +129,8 @@ fn listed_steps_and_the_released_model() {
     let alone = SeriesSettings { steps: vec![Step::Final], ..SeriesSettings::default() };
     assert!(open(&bench, alone).unwrap_err().to_string().contains("released"));
     // One revision is a series of one.
-    let one = bench.hub().series(&repository("owner/tiny-intermediate@global_step2"), &SeriesSettings::default()).unwrap();
+    let one =
+        bench.hub().series(&repository("owner/tiny-intermediate@global_step2"), &SeriesSettings::default()).unwrap();
     assert_eq!(one.steps(), numbers(&[2]));
 }
 
@@ -139,7 +151,11 @@ fn the_tokenizer_comes_from_the_revision_or_main_or_where_it_is_said_to_be() {
     std::fs::write(&file, "mine").unwrap();
     assert_eq!(read(file.to_str()).unwrap(), "mine");
     refused(read(Some("owner/absent")), HubErrorKind::RepositoryNotFound, &["owner/absent"]);
-    refused(read(Some("owner/tiny-intermediate@global_step1")), HubErrorKind::FileNotFound, &["holds no `tokenizer.json`"]);
+    refused(
+        read(Some("owner/tiny-intermediate@global_step1")),
+        HubErrorKind::FileNotFound,
+        &["holds no `tokenizer.json`"],
+    );
     bench.server.repository(ID, |repository| _ = repository.branch("main", &[("tokenizer.json", b"main")]));
     assert_eq!(read(Some("owner/whole")).unwrap(), "main");
     bench.server.repository(ID, |repository| {
@@ -197,7 +213,10 @@ fn what_was_fetched_is_evicted_but_for_what_is_needed_again() {
     let bench = Bench::new();
     small(&bench, &[(1, b"a"), (2, b"b"), (3, b"c"), (4, b"b"), (5, b"e")]);
     // Step 3 was in the cache before.
-    let before = bench.hub().checkpoint(&repository("owner/tiny-intermediate@global_step3"), &SeriesSettings::default()).unwrap();
+    let before = bench
+        .hub()
+        .checkpoint(&repository("owner/tiny-intermediate@global_step3"), &SeriesSettings::default())
+        .unwrap();
     before.fetch().unwrap();
     let series = open(&bench, SeriesSettings { evict: true, ..SeriesSettings::default() }).unwrap();
     let here = |content: &[u8]| bench.blobs().contains(&sha256(content));
@@ -212,7 +231,15 @@ fn what_was_fetched_is_evicted_but_for_what_is_needed_again() {
     assert!(seen[1..4].iter().all(|(_, b)| *b), "the weights of steps 2 and 4 go too early: {seen:?}");
     let left: Vec<bool> = [&b"a"[..], b"b", b"c", b"e"].into_iter().map(here).collect();
     assert_eq!(left, [false, false, true, false]);
-    assert_eq!(bench.server.requests().iter().filter(|request| request.storage && request.path.contains(&sha256(b"b"))).count(), 1);
+    assert_eq!(
+        bench
+            .server
+            .requests()
+            .iter()
+            .filter(|request| request.storage && request.path.contains(&sha256(b"b")))
+            .count(),
+        1
+    );
     // Small files stay, so that the series can be opened again; weights come again.
     for checkpoint in series.in_turn() {
         assert!(checkpoint.unwrap().is_fetched());
@@ -236,18 +263,17 @@ fn the_disk_need_is_told_and_what_does_not_fit_is_refused() {
     assert!(told(true).contains("6.0 kB to fetch for 4 checkpoints, 5.0 kB on disk at a time"));
 
     // More than any disk has.
-    let step = format!("{ID}@global_step1");
     bench.server.repository(ID, |repository| {
         for files in repository.commits.values_mut() {
             files.get_mut("pytorch_model.bin").unwrap().listed_size = Some(1 << 60);
         }
     });
     let series = open(&bench, SeriesSettings::default()).unwrap();
-    let why = ["EB", "to fetch", "free: make room, take fewer steps", "HF_HUB_CACHE"];
-    refused(series.check_room(), HubErrorKind::NoRoom, &why[1..]);
+    let why = ["TB to fetch", "free: make room, take fewer steps", "HF_HUB_CACHE"];
+    refused(series.check_room(), HubErrorKind::NoRoom, &why);
     bench.server.requests();
     refused(series.in_turn().next().unwrap().map(|checkpoint| checkpoint.step()), HubErrorKind::NoRoom, &["TB"]);
-    assert!(bench.server.requests().is_empty(), "{step} was asked for");
+    assert!(bench.server.requests().is_empty());
 }
 
 #[test]
@@ -256,7 +282,12 @@ fn a_fetch_that_nobody_waits_for_stops() {
     let second = noise(50_000, 1);
     small(&bench, &[(1, b"a"), (2, &second)]);
     bench.server.fault(&sha256(&second), &vec![Fault::Cut(0); 100]);
-    let retry = Retry { attempts: 100, first_wait: Duration::from_secs(60), longest_wait: Duration::from_secs(60), ..Retry::default() };
+    let retry = Retry {
+        attempts: 100,
+        first_wait: Duration::from_secs(60),
+        longest_wait: Duration::from_secs(60),
+        ..Retry::default()
+    };
     let hub = Hub::new(HubSettings { retry, ..bench.settings() }).unwrap();
     let series = hub.series(&repository(ID), &SeriesSettings::default()).unwrap();
     let mut turn = series.in_turn();
@@ -268,7 +299,9 @@ fn a_fetch_that_nobody_waits_for_stops() {
     assert!(bench.server.requests().is_empty(), "after {asked}");
     // The lock is free again: another client gets at the file.
     bench.server.fault(&sha256(&second), &[]);
-    let quick = Hub::new(HubSettings { retry: Retry { attempts: 200, ..bench.settings().retry }, ..bench.settings() }).unwrap();
-    let checkpoint = quick.checkpoint(&repository("owner/tiny-intermediate@global_step2"), &SeriesSettings::default()).unwrap();
+    let quick =
+        Hub::new(HubSettings { retry: Retry { attempts: 200, ..bench.settings().retry }, ..bench.settings() }).unwrap();
+    let checkpoint =
+        quick.checkpoint(&repository("owner/tiny-intermediate@global_step2"), &SeriesSettings::default()).unwrap();
     checkpoint.fetch().unwrap();
 }

@@ -216,7 +216,8 @@ fn answer(stream: TcpStream, state: &Mutex<State>, storage: bool, storage_url: &
         Some(Fault::Body(body)) => reply.body = body.into_bytes(),
         Some(Fault::WholeFile) | None => {}
     }
-    let mut head = format!("HTTP/1.1 {} Status\r\nConnection: close\r\nContent-Length: {}\r\n", reply.status, reply.body.len());
+    let mut head =
+        format!("HTTP/1.1 {} Status\r\nConnection: close\r\nContent-Length: {}\r\n", reply.status, reply.body.len());
     for (name, value) in &reply.headers {
         head += &format!("{name}: {value}\r\n");
     }
@@ -261,9 +262,9 @@ fn routed(state: &State, request: &Request, storage_url: &str) -> Reply {
     }
     let commit_of = |revision: &str| -> Option<String> {
         let named = repository.branches.iter().chain(&repository.tags).find(|(name, _)| name == revision);
-        named.map(|(_, commit)| commit.clone()).or_else(|| {
-            repository.commits.contains_key(revision).then(|| revision.to_string())
-        })
+        named
+            .map(|(_, commit)| commit.clone())
+            .or_else(|| repository.commits.contains_key(revision).then(|| revision.to_string()))
     };
     let no_revision = || refuse(404, "RevisionNotFound", "Invalid rev id");
     match (api.is_some(), route.as_str()) {
@@ -283,7 +284,11 @@ fn routed(state: &State, request: &Request, storage_url: &str) -> Reply {
             let siblings: Vec<String> =
                 repository.commits[&commit].keys().map(|path| format!(r#"{{"rfilename": "{path}"}}"#)).collect();
             let siblings = siblings.join(", ");
-            reply(200, &[], format!(r#"{{"id": "{id}", "modelId": "{id}", "sha": "{commit}", "siblings": [{siblings}]}}"#))
+            reply(
+                200,
+                &[],
+                format!(r#"{{"id": "{id}", "modelId": "{id}", "sha": "{commit}", "siblings": [{siblings}]}}"#),
+            )
         }
         (true, "tree") => {
             let Some(commit) = commit_of(&rest) else { return no_revision() };
@@ -314,7 +319,11 @@ fn routed(state: &State, request: &Request, storage_url: &str) -> Reply {
             let (revision, path) = rest.split_once('/').unwrap_or_default();
             let Some(commit) = commit_of(revision) else { return no_revision() };
             if repository.gated && token.is_none() {
-                return refuse(401, "GatedRepo", "Access to model is restricted. You must be authenticated to access it.");
+                return refuse(
+                    401,
+                    "GatedRepo",
+                    "Access to model is restricted. You must be authenticated to access it.",
+                );
             }
             let Some(content) = repository.commits[&commit].get(path) else {
                 return Reply {
@@ -326,12 +335,19 @@ fn routed(state: &State, request: &Request, storage_url: &str) -> Reply {
             if content.large {
                 let hash = sha256(&content.bytes);
                 let location = format!("{storage_url}/{hash}?signature=secret");
-                let headers =
-                    [("Location", &*location), ("X-Repo-Commit", &*commit), ("X-Linked-Size", &*size), ("X-Linked-Etag", &*format!("\"{hash}\""))];
+                let headers = [
+                    ("Location", &*location),
+                    ("X-Repo-Commit", &*commit),
+                    ("X-Linked-Size", &*size),
+                    ("X-Linked-Etag", &*format!("\"{hash}\"")),
+                ];
                 reply(302, &headers, "")
             } else {
                 let etag = format!("\"{}\"", git_hash(&content.bytes));
-                Reply { ranged: true, ..reply(200, &[("ETag", &etag), ("X-Repo-Commit", &commit)], content.bytes.clone()) }
+                Reply {
+                    ranged: true,
+                    ..reply(200, &[("ETag", &etag), ("X-Repo-Commit", &commit)], content.bytes.clone())
+                }
             }
         }
         _ => reply(404, &[], ""),

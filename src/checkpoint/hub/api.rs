@@ -110,7 +110,8 @@ impl Client {
 
     pub(super) fn files(&self, repository: &Repository, commit: &str) -> Result<Vec<RemoteFile>> {
         let target = Target { repository: repository.id(), revision: Some(commit), file: None };
-        let mut path = format!("/api/models/{}/tree/{}?recursive=true&expand=false", repository.id(), quote(commit, ""));
+        let mut path =
+            format!("/api/models/{}/tree/{}?recursive=true&expand=false", repository.id(), quote(commit, ""));
         let mut files = BTreeMap::new();
         for _ in 0..MAX_PAGES {
             let (entries, next) = self.json::<Vec<Entry>>(&path, target)?;
@@ -181,7 +182,10 @@ fn remote_file(entry: Entry, target: Target<'_>) -> Result<RemoteFile> {
         None => (entry.oid, entry.size, 40),
     };
     if !is_hash(&hash, digits) {
-        return refuse(format!("lists the file `{}` with the hash `{hash}`, which is none; check HF_ENDPOINT", entry.path));
+        return refuse(format!(
+            "lists the file `{}` with the hash `{hash}`, which is none; check HF_ENDPOINT",
+            entry.path
+        ));
     }
     Ok(RemoteFile { path: entry.path, size, hash })
 }
@@ -222,7 +226,8 @@ mod tests {
             assert!(error.contains("points outside"), "{error}");
         }
         assert!(entry(&good.replace(&oid, "../../x")).unwrap_err().to_string().contains("which is none"));
-        let large = good.replace("\"size\": 3", "\"size\": 3, \"lfs\": {\"oid\": \"x\", \"size\": 9, \"pointerSize\": 1}");
+        let large =
+            good.replace("\"size\": 3", "\"size\": 3, \"lfs\": {\"oid\": \"x\", \"size\": 9, \"pointerSize\": 1}");
         assert!(entry(&large).is_err());
     }
 }

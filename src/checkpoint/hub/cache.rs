@@ -14,7 +14,6 @@ use super::Repository;
 use crate::checkpoint::repository::is_revision;
 use crate::{files, Error, Result};
 use std::fs::{self, File, TryLockError};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

@@ -261,12 +261,14 @@ impl Client {
             }
             ("EntryNotFound", _) => (Kind::FileNotFound, "is not in the repository at that revision".into()),
             _ if said.starts_with("Invalid credentials") => {
-                let message = format!("the Hub does not accept the token; {log_in}, with one that is valid, or unset it");
+                let message =
+                    format!("the Hub does not accept the token; {log_in}, with one that is valid, or unset it");
                 (Kind::Denied, message)
             }
             _ if said.contains("resource is disabled") => (Kind::Denied, "has been disabled by the Hub".into()),
             ("RepoNotFound", _) | (_, 401) if with_token => {
-                let message = "there is no such repository, nor a folder of that name here, or it is private and the token's \
+                let message =
+                    "there is no such repository, nor a folder of that name here, or it is private and the token's \
                                owner has no access; check the name";
                 (Kind::RepositoryNotFound, message.into())
             }
@@ -289,7 +291,13 @@ impl Client {
     }
 
     /// Waits before the next attempt, or gives the error that ends it.
-    pub(super) fn pause(&self, failure: Failure, attempt: &mut u32, target: Target<'_>, stop: &AtomicBool) -> Result<()> {
+    pub(super) fn pause(
+        &self,
+        failure: Failure,
+        attempt: &mut u32,
+        target: Target<'_>,
+        stop: &AtomicBool,
+    ) -> Result<()> {
         let (reason, asked) = match failure {
             Failure::Passing { reason, asked } => (reason, asked),
             Failure::Lasting(error) => return Err(error),
@@ -307,7 +315,12 @@ impl Client {
             return Err(HubError::new(Kind::Unreachable, target, message).into());
         }
         let wait = asked.unwrap_or_else(|| self.retry.wait(*attempt, &target.to_string()));
-        tracing::warn!("{target}: {reason}; attempt {} of {} in {:.1} s", *attempt + 1, self.retry.attempts, wait.as_secs_f64());
+        tracing::warn!(
+            "{target}: {reason}; attempt {} of {} in {:.1} s",
+            *attempt + 1,
+            self.retry.attempts,
+            wait.as_secs_f64()
+        );
         sleep(wait, stop, target)
     }
 }
@@ -377,7 +390,8 @@ pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// (draft-ietf-httpapi-ratelimit-headers-09: `"api";r=0;t=55`).
 fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
     let limit = text(headers, "ratelimit").and_then(|limit| {
-        let value = |name: &str| limit.split(';').find_map(|part| part.trim().strip_prefix(name)?.trim().parse::<u64>().ok());
+        let value =
+            |name: &str| limit.split(';').find_map(|part| part.trim().strip_prefix(name)?.trim().parse::<u64>().ok());
         value("r=").filter(|remaining| *remaining == 0).and(value("t="))
     });
     let after = text(headers, "retry-after").and_then(|seconds| seconds.parse::<u64>().ok());

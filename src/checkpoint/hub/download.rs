@@ -132,7 +132,8 @@ impl Hub {
                 let range = text(response.headers(), "content-range").unwrap_or_default();
                 if !range.starts_with(&format!("bytes {have}-")) {
                     remove(incomplete).map_err(lasting)?;
-                    let reason = format!("the server sends the range `{range}` where bytes from {have} on were asked for");
+                    let reason =
+                        format!("the server sends the range `{range}` where bytes from {have} on were asked for");
                     return Err(Failure::Passing { reason, asked: None });
                 }
             }
@@ -145,8 +146,13 @@ impl Hub {
             _ => have = 0,
         }
         let out = File::options().create(true).truncate(false).write(true).open(incomplete);
-        let mut out = out.and_then(|out| out.set_len(have).map(|()| out)).map_err(Error::io(incomplete, "write")).map_err(lasting)?;
-        std::io::Seek::seek(&mut out, std::io::SeekFrom::Start(have)).map_err(Error::io(incomplete, "write")).map_err(lasting)?;
+        let mut out = out
+            .and_then(|out| out.set_len(have).map(|()| out))
+            .map_err(Error::io(incomplete, "write"))
+            .map_err(lasting)?;
+        std::io::Seek::seek(&mut out, std::io::SeekFrom::Start(have))
+            .map_err(Error::io(incomplete, "write"))
+            .map_err(lasting)?;
         let mut body = response.into_body().into_with_config().limit(u64::MAX).reader();
         let mut chunk = vec![0; CHUNK];
         loop {
@@ -239,7 +245,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("hello");
         fs::write(&path, "hello\n").unwrap();
-        let check = |size, hash: &str| check(&path, &RemoteFile { path: "hello".into(), size, hash: hash.into() }).unwrap();
+        let check =
+            |size, hash: &str| check(&path, &RemoteFile { path: "hello".into(), size, hash: hash.into() }).unwrap();
         let sha256 = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";
         let git = "ce013625030ba8dba906f756967f9e9ca394464a";
         assert_eq!(check(6, sha256), None);

@@ -201,7 +201,8 @@ impl Remote {
         let index = self.hub.fetch(&self.repository, &self.commit, &first)?;
         let mut weights = vec![first];
         for shard in read_index(&index)? {
-            let file = named(&shard).ok_or_else(|| self.lacks(format!("lacks `{shard}`, which its index names as a shard")))?;
+            let file = named(&shard)
+                .ok_or_else(|| self.lacks(format!("lacks `{shard}`, which its index names as a shard")))?;
             weights.push(file);
         }
         Ok(weights)
@@ -215,7 +216,9 @@ fn read_index(path: &Path) -> Result<BTreeSet<String>> {
         serde_json::from_str(&text).map_err(|e| Error::file(path, format!("is not an index of shards ({e})")))?;
     let shards: BTreeSet<String> = index.weight_map.into_values().collect();
     match shards.iter().find(|shard| !is_inside(shard)) {
-        Some(shard) => Err(Error::file(path, format!("names the shard `{shard}`, which lies outside the checkpoint's folder"))),
+        Some(shard) => {
+            Err(Error::file(path, format!("names the shard `{shard}`, which lies outside the checkpoint's folder")))
+        }
         None => Ok(shards),
     }
 }

@@ -18,7 +18,8 @@ struct Need {
 
 /// Tells the need of the checkpoints on the Hub, if asked to, and refuses what does not fit.
 pub(in crate::checkpoint) fn check_room(checkpoints: &[Checkpoint], evict: bool, tell: bool) -> Result<()> {
-    let remotes: Vec<&Remote> = checkpoints.iter().filter_map(|checkpoint| checkpoint.remote().map(AsRef::as_ref)).collect();
+    let remotes: Vec<&Remote> =
+        checkpoints.iter().filter_map(|checkpoint| checkpoint.remote().map(AsRef::as_ref)).collect();
     let Some(first) = remotes.first() else { return Ok(()) };
     let lacking: Vec<BTreeMap<PathBuf, u64>> = remotes.iter().map(|remote| remote.lacking()).collect();
     let need = need(&lacking, evict);
@@ -41,7 +42,8 @@ pub(in crate::checkpoint) fn check_room(checkpoints: &[Checkpoint], evict: bool,
     );
     if free.is_some_and(|free| free < need.most) {
         let cure = if evict { "" } else { ", delete weights after use (`evict`)" };
-        let message = format!("{figures}: make room, take fewer steps{cure}, or set HF_HUB_CACHE to a folder elsewhere");
+        let message =
+            format!("{figures}: make room, take fewer steps{cure}, or set HF_HUB_CACHE to a folder elsewhere");
         return Err(HubError::new(Kind::NoRoom, model, message).into());
     }
     if tell {

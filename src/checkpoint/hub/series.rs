@@ -110,7 +110,11 @@ impl Hub {
             // Branches come first, and a branch is what the name of both means.
             let taken = steps.entry(step).or_insert_with(|| revision.clone());
             if taken.commit != revision.commit {
-                tracing::warn!("{}: `{}` is a branch and another tag; the branch is taken", repository.id(), revision.name);
+                tracing::warn!(
+                    "{}: `{}` is a branch and another tag; the branch is taken",
+                    repository.id(),
+                    revision.name
+                );
             }
         }
         if settings.steps.is_empty() {
@@ -218,7 +222,10 @@ fn warn_of_the_same(checkpoints: &[Checkpoint]) {
     for (hashes, same) in steps {
         if !hashes.is_empty() && same.len() > 1 {
             let model = checkpoints.first().map(Checkpoint::model).unwrap_or_default();
-            tracing::warn!("{model}: the steps {} have the same weights; one of the uploads is mistaken", same.join(", "));
+            tracing::warn!(
+                "{model}: the steps {} have the same weights; one of the uploads is mistaken",
+                same.join(", ")
+            );
         }
     }
 }

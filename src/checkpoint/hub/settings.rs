@@ -51,7 +51,8 @@ impl HubSettings {
             let cache = path("XDG_CACHE_HOME").or_else(|| Some(Path::new(&given("HOME")?).join(".cache")));
             path("HF_HOME").or_else(|| Some(cache?.join("huggingface")))
         };
-        let nowhere = || Error::Data("neither HF_HOME nor HOME is set; set HF_HOME to the folder of the Hub's cache".into());
+        let nowhere =
+            || Error::Data("neither HF_HOME nor HOME is set; set HF_HOME to the folder of the Hub's cache".into());
         let cache = match path("HF_HUB_CACHE").or_else(|| path("HUGGINGFACE_HUB_CACHE")) {
             Some(cache) => cache,
             None => home().ok_or_else(nowhere)?.join("hub"),
@@ -60,7 +61,9 @@ impl HubSettings {
             _ if yes("HF_HUB_DISABLE_IMPLICIT_TOKEN") => None,
             Some(token) => Token::new(&token),
             None => match path("HF_TOKEN_PATH").or_else(|| Some(home()?.join("token"))) {
-                Some(file) if file.is_file() => Token::new(&fs::read_to_string(&file).map_err(Error::io(&file, "read"))?),
+                Some(file) if file.is_file() => {
+                    Token::new(&fs::read_to_string(&file).map_err(Error::io(&file, "read"))?)
+                }
                 _ => None,
             },
         };
@@ -68,7 +71,9 @@ impl HubSettings {
             endpoint: given("HF_ENDPOINT").map_or(ENDPOINT.into(), |url| url.trim().trim_end_matches('/').to_string()),
             cache,
             token,
-            offline: given("HF_HUB_OFFLINE").or_else(|| given("TRANSFORMERS_OFFLINE")).is_some_and(|value| is_yes(&value)),
+            offline: given("HF_HUB_OFFLINE")
+                .or_else(|| given("TRANSFORMERS_OFFLINE"))
+                .is_some_and(|value| is_yes(&value)),
             retry: Retry::default(),
             certificates: path("SSL_CERT_FILE"),
         })
