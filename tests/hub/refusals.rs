@@ -127,7 +127,7 @@ fn files_that_are_missing() {
     let gone = Fault::Status(404, vec![("X-Error-Code", "EntryNotFound".into())]);
     bench.server.fault("/resolve/", &[gone]);
     refused(
-        fetch(&[("config.json", CONFIG)]),
+        fetch(&[("config.json", b"{}")]),
         HubErrorKind::FileNotFound,
         &["config.json", "not in the repository at that revision"],
     );

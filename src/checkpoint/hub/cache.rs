@@ -142,13 +142,20 @@ impl Cache {
         })
     }
 
-    /// Removes a commit's file, and its blob if no other commit has it; whether the blob went. The caller has the blob's lock.
-    pub(super) fn remove(&self, repository: &Repository, commit: &str, file: &RemoteFile) -> Result<bool> {
+    /// Removes a commit's file, and its blob unless it is `wanted` or another commit has it; whether the blob went. The caller has
+    /// the blob's lock.
+    pub(super) fn remove(
+        &self,
+        repository: &Repository,
+        commit: &str,
+        file: &RemoteFile,
+        wanted: bool,
+    ) -> Result<bool> {
         let pointer = self.snapshot(repository, commit).join(&file.path);
         fs::remove_file(&pointer).map_err(Error::io(&pointer, "delete"))?;
         let blob = self.blob(repository, &file.hash);
         let snapshots = self.folder(repository).join("snapshots");
-        let used = is_used(&snapshots, &blob).map_err(Error::io(&snapshots, "read"))?;
+        let used = wanted || is_used(&snapshots, &blob).map_err(Error::io(&snapshots, "read"))?;
         if !used {
             fs::remove_file(&blob).map_err(Error::io(&blob, "delete"))?;
         }
@@ -262,9 +269,9 @@ mod tests {
         let snapshot = cache.snapshot(&repository, COMMIT);
         assert_eq!(fs::read_link(snapshot.join("model.bin")).unwrap(), Path::new("../../blobs").join(&hash));
         assert_eq!(fs::read_to_string(cache.snapshot(&repository, &other).join("a/b/model.bin")).unwrap(), "abc");
-        assert!(!cache.remove(&repository, COMMIT, &file("model.bin")).unwrap());
+        assert!(!cache.remove(&repository, COMMIT, &file("model.bin"), false).unwrap());
         assert!(blob.is_file() && !snapshot.join("model.bin").exists());
-        assert!(cache.remove(&repository, &other, &file("a/b/model.bin")).unwrap());
+        assert!(cache.remove(&repository, &other, &file("a/b/model.bin"), false).unwrap());
         assert!(!blob.exists());
     }
 

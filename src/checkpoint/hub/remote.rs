@@ -144,19 +144,23 @@ impl Remote {
         lacking
     }
 
-    /// Deletes the weights that were fetched here, but for those that a later checkpoint has too.
+    /// Deletes the weights that were fetched here. A blob that a `later` checkpoint has too stays, and goes with that one.
     pub(in crate::checkpoint) fn evict<'a>(&self, later: impl Iterator<Item = &'a Remote>) {
-        let wanted: BTreeSet<String> =
-            later.filter(|later| later.repository == self.repository).flat_map(Remote::hashes).collect();
+        let later: Vec<&Remote> = later.filter(|later| later.repository == self.repository).collect();
         let fetched = std::mem::take(&mut *self.fetched.lock().unwrap_or_else(PoisonError::into_inner));
         for file in self.weights.iter().filter(|file| fetched.contains(&file.path)) {
-            if wanted.contains(&file.hash) {
-                continue;
+            let heir = later.iter().find_map(|later| {
+                let same = later.weights.iter().find(|other| other.hash == file.hash)?;
+                Some((later, same.path.clone()))
+            });
+            let wanted = heir.is_some();
+            if let Some((later, path)) = heir {
+                later.fetched.lock().unwrap_or_else(PoisonError::into_inner).insert(path);
             }
             let cache = &self.hub.0.cache;
             let removed = cache
                 .lock(&self.repository, &file.hash, &AtomicBool::new(false))
-                .and_then(|_lock| cache.remove(&self.repository, &self.commit, file));
+                .and_then(|_lock| cache.remove(&self.repository, &self.commit, file, wanted));
             match removed {
                 Ok(_) => tracing::debug!("{}: {} is deleted from the cache", self.place(), file.path),
                 Err(error) => tracing::warn!("{}: {} stays in the cache: {error}", self.place(), file.path),
