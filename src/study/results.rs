@@ -1,6 +1,7 @@
 use super::{CellWords, Study};
 use crate::activations::Skipped;
 use crate::analysis::{write_text, About, Analysis, Settings};
+use crate::checkpoint::{Checkpoint, Step};
 use crate::overlap::Control;
 use crate::ranking::RankedCell;
 use crate::report::{write_csv, Record, TextTable};
@@ -26,6 +27,7 @@ pub struct Results {
 /// What words a study had, what it left out, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notes {
+    commits: BTreeMap<Step, String>,
     cells: BTreeSet<CellWords>,
     missing: BTreeMap<(String, String), BTreeMap<u64, String>>,
     skipped: BTreeMap<String, Skipped>,
@@ -34,6 +36,13 @@ pub struct Notes {
 }
 
 impl Notes {
+    /// Keeps which commit a checkpoint of the Hub is.
+    pub fn checkpoint(&mut self, checkpoint: &Checkpoint) {
+        if let Some(repository) = checkpoint.repository() {
+            self.commits.insert(checkpoint.step(), repository);
+        }
+    }
+
     /// Keeps what words cells were probed on; every checkpoint has the same.
     pub fn cells(&mut self, cells: Vec<CellWords>) {
         self.cells.extend(cells);
@@ -158,6 +167,8 @@ impl Results {
             tables: vec![("Words".into(), self.words_table())],
             notes: self.notes.lines(),
         };
+        let commits = self.notes.commits.iter();
+        about.settings.extend(commits.map(|(step, commit)| setting(&format!("step {step}"), commit.clone())));
         if cfg!(feature = "torch") {
             about.settings.push(setting("libtorch", LIBTORCH.into()));
         }

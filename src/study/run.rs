@@ -43,6 +43,7 @@ impl Study {
             let checkpoint = checkpoint?;
             let step = checkpoint.step();
             tracing::info!(model = series.model(), %step, commit = checkpoint.commit(), "checkpoint");
+            notes.checkpoint(&checkpoint);
             let bloom = Bloom::load(&checkpoint, Extent::Sites(&self.sites), self.dtype.into(), device)?;
             let tokenizer = Tokenizer::open(checkpoint.tokenizer()?)?;
             let mut source = None;

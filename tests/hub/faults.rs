@@ -140,7 +140,7 @@ fn a_storage_with_another_file_than_listed_is_told_before_it_is_read() {
 }
 
 #[test]
-fn a_blob_that_was_damaged_on_disk_is_fetched_anew() {
+fn a_blob_that_has_gone_is_fetched_anew() {
     let bench = Bench::new();
     let weights = noise(100_000, 1);
     bench.one(&weights);
