@@ -31,7 +31,7 @@ impl Series {
     /// what does not fit. A folder needs nothing.
     ///
     /// # Errors
-    /// [`Error::Hub`] with the figures if the cache's disk has not enough room.
+    /// `Error::Hub` with the figures if the cache's disk has not enough room.
     pub fn check_room(&self) -> Result<()> {
         #[cfg(feature = "hub")]
         super::hub::check_room(self.checkpoints(), self.evicts(), true)?;

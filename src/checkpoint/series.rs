@@ -50,7 +50,7 @@ impl Checkpoint {
     /// Of the other settings only `tokenizer` counts.
     ///
     /// # Errors
-    /// As [`Checkpoint::open`]; with the feature `hub` [`Error::Hub`], without it [`Error::File`] for a repository.
+    /// As [`Checkpoint::open`]; with the feature `hub` `Error::Hub`, without it [`Error::File`] for a repository.
     pub fn find(place: impl AsRef<Path>, settings: &SeriesSettings) -> Result<Self> {
         let checkpoint = Checkpoint::locate(place.as_ref(), settings)?.or_tokenizer(&settings.tokenizer)?;
         #[cfg(feature = "hub")]
@@ -196,7 +196,7 @@ impl Checkpoint {
     /// Fetches the weights from the Hub, unless they are on disk.
     ///
     /// # Errors
-    /// [`Error::Hub`] if they cannot be fetched, [`Error::Io`] if they cannot be written.
+    /// `Error::Hub` if they cannot be fetched, [`Error::Io`] if they cannot be written.
     pub fn fetch(&self) -> Result<()> {
         #[cfg(feature = "hub")]
         if let Some(remote) = &self.remote {
@@ -262,7 +262,7 @@ impl Series {
     ///
     /// # Errors
     /// As [`Series::open`]; [`Error::Unknown`] if a step of `settings` does not exist; with the feature `hub`
-    /// [`Error::Hub`], without it [`Error::File`] for a repository.
+    /// `Error::Hub`, without it [`Error::File`] for a repository.
     pub fn find(place: impl AsRef<Path>, settings: &SeriesSettings) -> Result<Self> {
         let dir = match Place::of(place.as_ref()) {
             Place::Disk(dir) => dir,
