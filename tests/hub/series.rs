@@ -226,7 +226,7 @@ fn what_was_fetched_is_evicted_but_for_what_is_needed_again() {
         assert!(checkpoint.is_fetched());
         seen.push((here(b"a"), here(b"b")));
     }
-    assert_eq!(seen.first().unwrap().0, true);
+    assert!(seen[0].0);
     assert!(seen[2..].iter().all(|(a, _)| !a), "step 1 stays: {seen:?}");
     assert!(seen[1..4].iter().all(|(_, b)| *b), "the weights of steps 2 and 4 go too early: {seen:?}");
     let left: Vec<bool> = [&b"a"[..], b"b", b"c", b"e"].into_iter().map(here).collect();

@@ -50,7 +50,7 @@ impl Request {
 pub struct Content {
     pub bytes: Vec<u8>,
     pub large: bool,
-    /// Sent in place of the file.
+    /// What listings say, if that is not the truth.
     pub listed_size: Option<u64>,
 }
 

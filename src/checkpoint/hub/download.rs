@@ -114,7 +114,7 @@ impl Hub {
         if have > file.size {
             have = 0;
         }
-        let lasting = |error: Error| Failure::Lasting(error);
+        let lasting = Failure::Lasting;
         if have == file.size && have > 0 {
             return Ok(());
         }
