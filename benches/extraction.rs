@@ -227,7 +227,7 @@ fn products(bloom: &Bloom, batches: &[i64]) -> Result<f64> {
                 let weight = &bloom.parameters()[&format!("h.{i}.{name}.weight")];
                 let input = if weight.size()[1] == hidden { &narrow } else { &input };
                 let output = output.f_narrow(0, 0, *tokens)?;
-                input.f_narrow(0, 0, *tokens)?.f_matmul_out(&output, &weight.f_t()?)?;
+                input.f_narrow(0, 0, *tokens)?.f_matmul_out(&output, &weight.f_transpose(0, 1)?)?;
             }
         }
     }

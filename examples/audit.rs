@@ -4,10 +4,10 @@ mod common;
 
 use anyhow::Result;
 use clap::Parser;
-use common::{fixture, report, start_log, Bar};
+use common::{fixture, report, start_log, Bar, SeriesOptions};
 use isogloss::audit::{Audit, Limits, Part, Text};
 use isogloss::bloom::device;
-use isogloss::checkpoint::Series;
+use isogloss::checkpoint::{Series, SeriesSettings};
 use isogloss::files;
 use isogloss::report::{number, write_csv, TextTable};
 use isogloss::similarity::read_sentences;
@@ -21,8 +21,8 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(version)]
 struct Options {
-    /// Folder of checkpoints `global_stepN`, each in Hugging Face layout
-    #[arg(long, value_name = "DIR")]
+    /// Folder of checkpoints `global_stepN`, each in Hugging Face layout, or a repository of the Hub with a revision a step
+    #[arg(long, value_name = "DIR|HUB_ID")]
     series: Option<PathBuf>,
     /// A text, one document or sentence a line, whose perplexity is measured at every step; none without it
     #[arg(long, value_name = "FILE")]
@@ -45,6 +45,8 @@ struct Options {
     /// Folder for the tables
     #[arg(long, value_name = "DIR", default_value = "isogloss-out")]
     out: PathBuf,
+    #[command(flatten)]
+    checkpoints: SeriesOptions,
 }
 
 fn main() -> ExitCode {
@@ -64,14 +66,17 @@ fn run() -> Result<()> {
         (Some(_), None) => None,
     };
     let text = text.map(read_sentences).transpose()?.map(|lines| Text { window: options.window, ..Text::new(lines) });
-    let series = Series::open(options.series.unwrap_or_else(|| fixture("tiny-bloom")))?;
+    let place = options.series.unwrap_or_else(|| fixture("tiny-bloom"));
+    let series = Series::find(place, &options.checkpoints.over(SeriesSettings::default()))?;
+    series.check_room()?;
     let bar = Bar::new();
-    bar.start(series.checkpoints().len() * (1 + usize::from(text.is_some())));
-    let mut audit = Audit::of(&series)?;
-    bar.advance(series.checkpoints().len(), "weights read");
-    if let Some(text) = &text {
-        audit.add_perplexity(&series, text, options.dtype.into(), device, || bar.advance(1, "perplexity"))?;
-    }
+    bar.start(series.checkpoints().len());
+    let audit = match &text {
+        Some(text) => {
+            Audit::with_perplexity(&series, text, options.dtype.into(), device, || bar.advance(1, "checkpoints"))?
+        }
+        None => Audit::of(&series)?,
+    };
     bar.finish();
     let mut shown =
         TextTable::new(["step", "weights", "not finite", "norm", "embedding", "blocks", "perplexity", "same as"]);

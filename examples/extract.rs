@@ -7,7 +7,7 @@ use clap::Parser;
 use common::{fixture, report, start_log};
 use isogloss::activations::{extract_to, Activations, ExtractionSettings, Origin, Pooling, Tokenisation, Tokenizer};
 use isogloss::bloom::{device, Bloom, Extent};
-use isogloss::checkpoint::{Checkpoint, Series};
+use isogloss::checkpoint::{Checkpoint, Series, SeriesSettings};
 use isogloss::study::Dtype;
 use isogloss::treebank::{ReadSettings, Scheme, Source, TreebankFiles};
 use isogloss::Site;
@@ -20,9 +20,12 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(version)]
 struct Options {
-    /// Folder of a checkpoint in Hugging Face layout; the last of the fixtures' series if not given
-    #[arg(long, value_name = "DIR")]
+    /// Folder of a checkpoint in Hugging Face layout, or a repository of the Hub; the last of the fixtures' series if not given
+    #[arg(long, value_name = "DIR|HUB_ID[@REVISION]")]
     checkpoint: Option<PathBuf>,
+    /// Tokenizer of a checkpoint that has none; BLOOM's is bigscience/bloom
+    #[arg(long, value_name = "FILE|DIR|HUB_ID")]
+    tokenizer: Option<String>,
     /// The treebank: CoNLL-U files, or a folder of them; the first of the fixtures if not given
     #[arg(long, value_name = "LANG=FILE[,FILE...]")]
     treebank: Option<Source>,
@@ -72,7 +75,10 @@ fn run() -> Result<()> {
         isogloss::files::writable_parent(&options.out)?;
     }
     let checkpoint = match options.checkpoint {
-        Some(dir) => Checkpoint::open(dir)?,
+        Some(place) => {
+            let settings = SeriesSettings { tokenizer: options.tokenizer, ..SeriesSettings::default() };
+            Checkpoint::find(place, &settings)?
+        }
         None => Series::open(fixture("tiny-bloom"))?
             .checkpoints()
             .last()

@@ -11,7 +11,7 @@ mod common;
 
 use anyhow::{bail, Result};
 use clap::Parser;
-use common::{fixture, report, start_log, Bar};
+use common::{fixture, report, start_log, Bar, SeriesOptions};
 use isogloss::activations::{Pooling, Tokenisation};
 use isogloss::bloom::Config;
 use isogloss::checkpoint::Series;
@@ -33,8 +33,8 @@ struct Options {
     /// A study described in TOML
     #[arg(long, value_name = "FILE.toml")]
     study: Option<PathBuf>,
-    /// Folder of checkpoints `global_stepN`, each in Hugging Face layout
-    #[arg(long, value_name = "DIR")]
+    /// Folder of checkpoints `global_stepN`, each in Hugging Face layout, or a repository of the Hub with a revision a step
+    #[arg(long, value_name = "DIR|HUB_ID")]
     series: Option<PathBuf>,
     /// A language's treebank: CoNLL-U files, or a folder of them; once a language
     #[arg(long = "treebank", value_name = "LANG=FILE[,FILE...]")]
@@ -87,12 +87,15 @@ struct Options {
     /// Folder for tables, summary and plots
     #[arg(long, value_name = "DIR", default_value = "isogloss-out")]
     out: PathBuf,
+    #[command(flatten)]
+    checkpoints: SeriesOptions,
 }
 
 impl Options {
     fn study(self) -> Result<Study> {
         let described = self.study.is_some();
         let mut study = Study::read(self.study.unwrap_or_else(|| fixture("study.toml")))?;
+        study.checkpoints = self.checkpoints.over(study.checkpoints);
         if let Some(series) = self.series {
             study.series = series;
             if self.sites.is_empty() && !described {
@@ -144,7 +147,7 @@ impl Options {
 
 /// The study of Wang, Minervini and Ponti reads BLOOM's 24 blocks after 12 and 16.
 fn usual_sites(study: &Study) -> Result<Vec<Site>> {
-    let series = Series::open(&study.series)?;
+    let series = Series::find(&study.series, &study.checkpoints)?;
     let Some(first) = series.checkpoints().first() else { bail!("the series is empty") };
     let blocks = Config::read(first.config())?.n_layer;
     let mut sites = vec![Site::Residual(blocks.div_ceil(2)), Site::Residual((2 * blocks).div_ceil(3))];

@@ -4,10 +4,10 @@ mod common;
 
 use anyhow::{anyhow, bail, Result};
 use clap::Parser;
-use common::{fixture, report, start_log, Bar};
+use common::{fixture, report, start_log, Bar, SeriesOptions};
 use isogloss::activations::{sentence_states, ExtractionSettings, SentencePooling, Tokenizer};
 use isogloss::bloom::{device, Bloom, Config, Extent};
-use isogloss::checkpoint::Series;
+use isogloss::checkpoint::{Series, SeriesSettings};
 use isogloss::report::{number, write_csv, TextTable};
 use isogloss::similarity::{read_parallel, similarities, Similarity, MEASURES};
 use isogloss::study::{Dtype, Progress};
@@ -23,8 +23,8 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(version)]
 struct Options {
-    /// Folder of checkpoints `global_stepN`, each in Hugging Face layout
-    #[arg(long, value_name = "DIR")]
+    /// Folder of checkpoints `global_stepN`, each in Hugging Face layout, or a repository of the Hub with a revision a step
+    #[arg(long, value_name = "DIR|HUB_ID")]
     series: Option<PathBuf>,
     /// A language's sentences, one a line, line N of each file a translation of the others; once a language
     #[arg(long = "parallel", value_name = "LANG=FILE")]
@@ -44,6 +44,8 @@ struct Options {
     /// Folder for the table
     #[arg(long, value_name = "DIR", default_value = "isogloss-out")]
     out: PathBuf,
+    #[command(flatten)]
+    checkpoints: SeriesOptions,
 }
 
 fn main() -> ExitCode {
@@ -54,7 +56,8 @@ fn run() -> Result<()> {
     start_log();
     let options = Options::parse();
     files::writable_dir(&options.out)?;
-    let series = Series::open(options.series.unwrap_or_else(|| fixture("tiny-bloom")))?;
+    let place = options.series.unwrap_or_else(|| fixture("tiny-bloom"));
+    let series = Series::find(place, &options.checkpoints.over(SeriesSettings::default()))?;
     let mut parallel = options.parallel;
     if parallel.is_empty() {
         for language in ["qa", "qb", "qc", "qd", "qe", "qf"] {
@@ -76,16 +79,18 @@ fn run() -> Result<()> {
         bail!("similarity needs two or more languages; give --parallel LANG=FILE for each");
     }
     let device = device::parse(&options.device)?;
+    series.check_room()?;
     let settings = ExtractionSettings::on(device);
     let bar = Bar::new();
     bar.start(series.checkpoints().len() * texts.len());
     let mut rows = Vec::new();
     let mut shown = TextTable::new(["step", "site"].into_iter().chain(MEASURES));
-    for checkpoint in series.checkpoints() {
+    for checkpoint in series.in_turn() {
+        let checkpoint = checkpoint?;
         let blocks = Config::read(checkpoint.config())?.n_layer;
         let sites =
             if options.sites.is_empty() { (0..=blocks).map(Site::Residual).collect() } else { options.sites.clone() };
-        let bloom = Bloom::load(checkpoint, Extent::Sites(&sites), options.dtype.into(), device)?;
+        let bloom = Bloom::load(&checkpoint, Extent::Sites(&sites), options.dtype.into(), device)?;
         let tokenizer = Tokenizer::open(checkpoint.tokenizer()?)?;
         let states = |language: &str, text: &[String]| {
             sentence_states(&bloom, &tokenizer, text, &sites, &settings, SentencePooling::Last)

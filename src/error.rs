@@ -66,6 +66,10 @@ pub enum Error {
     /// An estimator of linfa failed.
     #[error(transparent)]
     Linfa(#[from] linfa::Error),
+    /// The Hugging Face Hub, or its cache, does not give what is asked for.
+    #[cfg(feature = "hub")]
+    #[error(transparent)]
+    Hub(#[from] crate::checkpoint::hub::HubError),
     /// libtorch failed.
     #[cfg(feature = "torch")]
     #[error("libtorch: {0}")]

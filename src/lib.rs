@@ -58,6 +58,7 @@
 //! | `torch` | yes | BLOOM, extraction, `Study::run` | libtorch 2.11 |
 //! | `linalg` | yes | SVCCA in [`similarity`] | OpenBLAS |
 //! | `plots` | yes | plots in [`report`] | |
+//! | `hub` | no | checkpoints from the Hugging Face Hub in [`checkpoint`] | |
 //! | `doc-only` | no | documentation without libtorch | |
 #![forbid(unsafe_op_in_unsafe_fn)]
 #![warn(missing_docs)]

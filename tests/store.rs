@@ -202,7 +202,7 @@ fn a_store_of_something_else_is_refused_and_kept() {
     refused(&model, &files, ExtractionSettings { batch_tokens: 100, ..settings() }, &["batch_tokens"]);
     refused(&model, &files, ExtractionSettings { shard_words: 999, ..settings() }, &["shard_words"]);
     let fewer = Treebank {
-        sentences: vec![0..3],
+        sentences: std::iter::once(0..3).collect(),
         ..Treebank::read("qa", &[fixture("treebanks/qa.conllu")], Scheme::Ud).unwrap()
     };
     refused(&model, &fewer, settings(), &["scheme", "treebank_sha256", "words"]);

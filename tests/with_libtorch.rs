@@ -324,6 +324,7 @@ fn without_default_features_nothing_is_needed() {
         &["cargo", "test", "--no-default-features"][..],
         &["cargo", "run", "--no-default-features", "--features", "plots", "--", "--features", "torch"],
         &["cargo", "test", "--no-default-features", "-Fplots"],
+        &["cargo", "test", "--no-default-features", "--features", "hub"],
     ] {
         assert_eq!(system.run(&[], arguments).status.code(), Some(42), "{arguments:?}");
     }

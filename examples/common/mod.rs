@@ -1,7 +1,9 @@
 //! What the examples share: a progress bar, a log, the fixtures' place.
 #![allow(dead_code)]
 
+use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use isogloss::checkpoint::{RevisionPattern, SeriesSettings, Step};
 use isogloss::study::Progress;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -27,10 +29,44 @@ pub fn report(result: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-/// Warnings to standard error; `RUST_LOG=info` for more.
+/// Which checkpoints of a series to take.
+#[derive(Args)]
+#[command(next_help_heading = "Series")]
+pub struct SeriesOptions {
+    /// How a Hub repository names the revision of a step [default: global_step{step}]
+    #[arg(long, value_name = "PATTERN")]
+    revisions: Option<RevisionPattern>,
+    /// The steps to take, all if not given
+    #[arg(long, value_name = "STEP[,STEP...]", value_delimiter = ',')]
+    steps: Vec<Step>,
+    /// The released model, as step `final`
+    #[arg(long, value_name = "DIR|HUB_ID")]
+    released: Option<String>,
+    /// Tokenizer of checkpoints that have none; BLOOM's is bigscience/bloom
+    #[arg(long, value_name = "FILE|DIR|HUB_ID")]
+    tokenizer: Option<String>,
+    /// Delete weights that were fetched from the Hub when done with them
+    #[arg(long)]
+    evict: bool,
+}
+
+impl SeriesOptions {
+    /// These settings, each option given in place of its setting.
+    pub fn over(self, settings: SeriesSettings) -> SeriesSettings {
+        SeriesSettings {
+            revisions: self.revisions.unwrap_or(settings.revisions),
+            steps: if self.steps.is_empty() { settings.steps } else { self.steps },
+            released: self.released.or(settings.released),
+            tokenizer: self.tokenizer.or(settings.tokenizer),
+            evict: self.evict || settings.evict,
+        }
+    }
+}
+
+/// Warnings to standard error, and what is fetched from the Hub; `RUST_LOG=info` for more.
 pub fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,isogloss::checkpoint::hub=info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
 }
 

@@ -158,7 +158,11 @@ mod tests {
 
     fn jobs() -> Vec<Job> {
         let lengths = [3, 9, 4, 4, 1, 8, 2, 5, 5, 7];
-        let job = |(row, length): (usize, usize)| Job { ids: vec![0; length], first_row: row, pooled: vec![0..1] };
+        let job = |(row, length): (usize, usize)| Job {
+            ids: vec![0; length],
+            first_row: row,
+            pooled: std::iter::once(0..1).collect(),
+        };
         lengths.into_iter().enumerate().map(job).collect()
     }
 

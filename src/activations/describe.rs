@@ -10,7 +10,7 @@ use crate::{Error, Result};
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
-/// Values of each tensor that [`Description::weights_sha256`] takes, at most.
+/// [`Description::weights_sha256`] takes this many values of each tensor, or up to twice as many.
 const SAMPLE: i64 = 1024;
 
 /// Which model activations are of, where the model itself does not say.
@@ -26,7 +26,11 @@ pub struct Origin {
 
 impl From<&Checkpoint> for Origin {
     fn from(checkpoint: &Checkpoint) -> Self {
-        Origin { model: checkpoint.model().to_string(), step: Some(checkpoint.step()), commit: None }
+        Origin {
+            model: checkpoint.model().to_string(),
+            step: Some(checkpoint.step()),
+            commit: checkpoint.commit().map(str::to_string),
+        }
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Description {
     pub commit: Option<String>,
     /// SHA-256 of the model's configuration.
     pub config_sha256: String,
-    /// SHA-256 of a sample of the loaded weights: at most 1,024 values of each.
+    /// SHA-256 of a sample of the loaded weights: 1,024 to 2,047 values of each, all of a smaller one.
     pub weights_sha256: String,
     /// SHA-256 of `tokenizer.json`.
     pub tokenizer_sha256: String,

@@ -13,7 +13,7 @@ fn words(first: usize, rows: usize) -> Vec<Word> {
     let word = |i: usize| Word {
         sentence: i / 3,
         form: format!("w,\"{i}\n"),
-        lemma: (i % 2 == 0).then(|| "l".to_string()),
+        lemma: i.is_multiple_of(2).then(|| "l".to_string()),
         attributes: [("Number", "SG")].into_iter().collect::<Attributes>(),
         language: "qa".into(),
         file: "some.conllu".into(),

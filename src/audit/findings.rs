@@ -1,7 +1,7 @@
 use super::{Audit, CheckpointAudit, Part};
 use crate::checkpoint::Step;
 use crate::{Error, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// When a figure is out of line.
@@ -92,6 +92,15 @@ impl Finding {
             }
         }
     }
+
+    /// Whether it stays true whatever steps are added after those already read.
+    pub fn is_settled(&self) -> bool {
+        match self {
+            Finding::SameWeights { .. } | Finding::SamePart { .. } | Finding::NotFinite { .. } => true,
+            Finding::Norm { neighbours, .. } => neighbours.len() == 2,
+            Finding::Perplexity { value, neighbours, .. } => value.is_none() || neighbours.len() == 2,
+        }
+    }
 }
 
 impl fmt::Display for Finding {
@@ -139,7 +148,8 @@ impl Audit {
     /// What is wrong or odd, in the order of the variants of [`Finding`].
     ///
     /// A norm or a perplexity is compared with the steps before and after: one that lies between theirs, or beyond them by
-    /// less than a factor of `limits`, is in line, so that steady growth is never odd. The first step is not judged, because
+    /// less than a factor of `limits`, is in line, so that steady growth is never odd; where a norm is out of line, its neighbours
+    /// are compared with those beyond it. The first step is not judged, because
     /// models change much at first; the norm of the last may change by as large a factor more than it did in the step before.
     /// A lower perplexity is never odd.
     pub fn findings(&self, limits: &Limits) -> Vec<Finding> {
@@ -174,33 +184,18 @@ impl Audit {
     }
 
     fn norms(&self, limit: f64) -> Vec<Finding> {
-        let mut findings = Vec::new();
-        let norm = |checkpoint: &CheckpointAudit, part| checkpoint.parts.get(part).map(|summary| summary.norm);
-        for window in self.checkpoints.windows(3) {
-            let [before, here, after] = window else { continue };
-            for part in here.parts.keys() {
-                let (Some(a), Some(x), Some(b)) = (norm(before, part), norm(here, part), norm(after, part)) else {
-                    continue;
-                };
-                if x > a.max(b) * limit || x < a.min(b) / limit {
-                    let neighbours = vec![(before.step, a), (after.step, b)];
-                    findings.push(Finding::Norm { step: here.step, part: *part, norm: x, neighbours });
-                }
+        let parts: BTreeSet<Part> =
+            self.checkpoints.iter().flat_map(|checkpoint| checkpoint.parts.keys().copied()).collect();
+        let mut findings: Vec<(Step, Part, Finding)> = Vec::new();
+        for part in parts {
+            let norm = |checkpoint: &CheckpointAudit| Some((checkpoint.step, checkpoint.parts.get(&part)?.norm));
+            let norms = self.checkpoints.iter().filter_map(norm).collect();
+            for ((step, norm), neighbours) in out_of_line(norms, limit) {
+                findings.push((step, part, Finding::Norm { step, part, norm, neighbours }));
             }
         }
-        if let [.., earlier, before, last] = self.checkpoints.as_slice() {
-            for part in last.parts.keys() {
-                let (Some(e), Some(a), Some(x)) = (norm(earlier, part), norm(before, part), norm(last, part)) else {
-                    continue;
-                };
-                let factor = |from: f64, to: f64| (to / from).max(from / to);
-                if factor(a, x) > limit * factor(e, a) {
-                    let neighbours = vec![(before.step, a)];
-                    findings.push(Finding::Norm { step: last.step, part: *part, norm: x, neighbours });
-                }
-            }
-        }
-        findings
+        findings.sort_by_key(|(step, part, _)| (*step, *part));
+        findings.into_iter().map(|(.., finding)| finding).collect()
     }
 
     fn perplexities(&self, limit: f64) -> Vec<Finding> {
@@ -222,4 +217,30 @@ impl Audit {
         }
         findings
     }
+}
+
+/// A step and the norm of a part there.
+type Norm = (Step, f64);
+
+/// The steps whose norms are out of line, with their neighbours. The worst is judged first, by its distance from the geometric
+/// mean of its neighbours, and then left out, so that a step is not odd for being beside an odd one.
+fn out_of_line(mut norms: Vec<Norm>, limit: f64) -> Vec<(Norm, Vec<Norm>)> {
+    let factor = |from: f64, to: f64| (to / from).max(from / to);
+    let mut found = Vec::new();
+    loop {
+        let odd = norms.windows(3).enumerate().filter_map(|(i, window)| {
+            let [(_, a), (_, x), (_, b)] = window else { return None };
+            let odd = *x > a.max(*b) * limit || *x < a.min(*b) / limit;
+            odd.then(|| (i + 1, factor((a * b).sqrt(), *x)))
+        });
+        let Some((worst, _)) = odd.max_by(|a, b| a.1.total_cmp(&b.1)) else { break };
+        let neighbours = vec![norms[worst - 1], norms[worst + 1]];
+        found.push((norms.remove(worst), neighbours));
+    }
+    if let [.., (_, earlier), before, last] = norms.as_slice() {
+        if factor(before.1, last.1) > limit * factor(*earlier, before.1) {
+            found.push((*last, vec![*before]));
+        }
+    }
+    found
 }

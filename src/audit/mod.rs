@@ -5,8 +5,8 @@
 //! one whose perplexity is thousands of times that of its neighbours (BigScience Workshop 2022, arXiv 2211.05100, for the
 //! models). Overlap against step says nothing at such a step, and a study cannot tell by itself.
 //!
-//! [`Audit::of`] reads the weights of every checkpoint once; with feature `torch`, `Audit::add_perplexity` runs the models
-//! over a text. [`Audit::findings`] are what a reader must know, as sentences; [`Audit::rows`] and [`Audit::block_rows`] are
+//! [`Audit::of`] reads the weights of every checkpoint once; with feature `torch`, `Audit::with_perplexity` runs the models
+//! over a text as well. [`Audit::findings`] are what a reader must know, as sentences; [`Audit::rows`] and [`Audit::block_rows`] are
 //! the tables `audit.csv` and `audit_blocks.csv`.
 
 mod findings;
@@ -174,13 +174,22 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// Reads the weights of every checkpoint once.
+    /// Of a series no checkpoint of which has been read yet.
+    pub fn new(model: impl Into<String>) -> Self {
+        Audit { model: model.into(), checkpoints: Vec::new() }
+    }
+
+    /// Reads the weights of every checkpoint once, each when its turn comes ([`Series::in_turn`]).
     ///
     /// # Errors
-    /// As [`Checkpoint::weights`].
+    /// As [`Series::in_turn`] and [`Checkpoint::weights`].
     pub fn of(series: &Series) -> Result<Self> {
-        let checkpoints: Result<Vec<_>> = series.checkpoints().iter().map(CheckpointAudit::of).collect();
-        Ok(Audit { model: series.model().into(), checkpoints: checkpoints? })
+        let mut audit = Audit::new(series.model());
+        for checkpoint in series.in_turn() {
+            let checkpoint = checkpoint?;
+            audit.checkpoints.push(CheckpointAudit::of(&checkpoint)?);
+        }
+        Ok(audit)
     }
 
     /// The table `audit.csv`, a row a checkpoint.

@@ -1,4 +1,4 @@
-use super::{Audit, Perplexity};
+use super::{Audit, CheckpointAudit, Perplexity};
 use crate::activations::Tokenizer;
 use crate::bloom::{Batch, Bloom, Extent};
 use crate::checkpoint::Series;
@@ -66,24 +66,27 @@ pub fn perplexity(bloom: &Bloom, tokenizer: &Tokenizer, text: &Text) -> Result<P
 }
 
 impl Audit {
-    /// Runs every checkpoint over the text, one in memory at a time; `done` is told after each.
+    /// As [`Audit::of`], and runs every checkpoint over the text, one in memory at a time; `done` is told after each.
     ///
     /// # Errors
-    /// As [`Bloom::load`] and [`perplexity`].
-    pub fn add_perplexity(
-        &mut self,
+    /// As [`Audit::of`], [`Bloom::load`] and [`perplexity`].
+    pub fn with_perplexity(
         series: &Series,
         text: &Text,
         kind: Kind,
         device: Device,
         mut done: impl FnMut(),
-    ) -> Result<()> {
-        for (checkpoint, audit) in series.checkpoints().iter().zip(&mut self.checkpoints) {
-            let bloom = Bloom::load(checkpoint, Extent::Full, kind, device)?;
+    ) -> Result<Self> {
+        let mut audit = Audit::new(series.model());
+        for checkpoint in series.in_turn() {
+            let checkpoint = checkpoint?;
+            let weights = CheckpointAudit::of(&checkpoint)?;
+            let bloom = Bloom::load(&checkpoint, Extent::Full, kind, device)?;
             let tokenizer = Tokenizer::open(checkpoint.tokenizer()?)?;
-            audit.perplexity = Some(perplexity(&bloom, &tokenizer, text)?);
+            let perplexity = perplexity(&bloom, &tokenizer, text)?;
+            audit.checkpoints.push(CheckpointAudit { perplexity: Some(perplexity), ..weights });
             done();
         }
-        Ok(())
+        Ok(audit)
     }
 }

@@ -20,7 +20,7 @@ impl Bloom {
         let mut start = 0;
         for length in batch.lengths() {
             positions.extend((start..start + length - 1).map(|position| position as i64));
-            targets.extend(batch.input_ids().get(start + 1..start + length).into_iter().flatten());
+            targets.extend(batch.input_ids().get(start + 1..start + length).unwrap_or_default().iter().copied());
             start += length;
         }
         let rows = (LOGITS / self.config().vocab_size.max(1)).max(1);

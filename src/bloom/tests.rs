@@ -71,8 +71,9 @@ fn refused(dir: &Path, why: &str) {
 
 #[test]
 fn absent_tensors_and_wrong_shapes_and_types_are_refused() {
+    type Form = (Dtype, Vec<usize>);
     let (dir, ..) = saved(Kind::Float);
-    let write = |change: &dyn Fn(&str) -> Option<(Dtype, Vec<usize>)>| {
+    let write = |change: &dyn Fn(&str) -> Option<Form>| {
         let shapes = parameters::shapes(&config(), 2, true, true);
         let tensors: Vec<_> = shapes
             .into_iter()

@@ -32,7 +32,7 @@ impl Weight<'_> {
             Dtype::BF16 => self.of(|bytes| bf16::from_le_bytes(bytes).to_f32()),
             _ => WeightSummary {
                 values: self.shape.iter().map(|n| *n as u64).product(),
-                sha256: Sha256::digest(self.data).into(),
+                sha256: Sha256::digest(self.data()).into(),
                 nan: 0,
                 infinite: 0,
                 squares: 0.0,
@@ -41,8 +41,8 @@ impl Weight<'_> {
     }
 
     fn of<const BYTES: usize>(&self, value: impl Fn([u8; BYTES]) -> f32 + Sync) -> WeightSummary {
-        let chunks: Vec<WeightSummary> = self
-            .data
+        let data = self.data();
+        let chunks: Vec<WeightSummary> = data
             .par_chunks(CHUNK * BYTES)
             .map(|chunk| {
                 let (values, _) = chunk.as_chunks::<BYTES>();
@@ -85,7 +85,7 @@ mod tests {
 
     fn summary(dtype: Dtype, data: &[u8]) -> WeightSummary {
         let shape = [data.len() / dtype.size()];
-        Weight { path: Path::new("w"), dtype, shape: &shape, data }.summary()
+        Weight::new(Path::new("w"), dtype, &shape, data).summary()
     }
 
     #[test]

@@ -12,6 +12,8 @@ mod results;
 #[cfg(feature = "torch")]
 mod run;
 mod settings;
+#[cfg(feature = "torch")]
+mod watch;
 
 pub use cells::{rank_language, CellSettings, CellWords, LanguageCells, SourceProbe, SourceProbes};
 pub use results::{Notes, Results};

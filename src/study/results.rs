@@ -2,6 +2,7 @@ use super::{CellWords, Study};
 use crate::activations::Skipped;
 use crate::analysis::{write_text, About, Analysis, Settings};
 use crate::audit::Finding;
+use crate::checkpoint::{Checkpoint, Step};
 use crate::overlap::Control;
 use crate::ranking::RankedCell;
 use crate::report::{write_csv, Record, TextTable};
@@ -28,6 +29,7 @@ pub struct Results {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Notes {
     findings: Vec<Finding>,
+    commits: BTreeMap<Step, String>,
     cells: BTreeSet<CellWords>,
     missing: BTreeMap<(String, String), BTreeMap<u64, String>>,
     skipped: BTreeMap<String, Skipped>,
@@ -39,6 +41,13 @@ impl Notes {
     /// Keeps what an audit of the series found.
     pub fn findings(&mut self, findings: Vec<Finding>) {
         self.findings.extend(findings);
+    }
+
+    /// Keeps which commit a checkpoint of the Hub is.
+    pub fn checkpoint(&mut self, checkpoint: &Checkpoint) {
+        if let Some(repository) = checkpoint.repository() {
+            self.commits.insert(checkpoint.step(), repository);
+        }
     }
 
     /// Keeps what words cells were probed on; every checkpoint has the same.
@@ -167,6 +176,8 @@ impl Results {
             tables: vec![("Words".into(), self.words_table())],
             notes: self.notes.lines(),
         };
+        let commits = self.notes.commits.iter();
+        about.settings.extend(commits.map(|(step, commit)| setting(&format!("step {step}"), commit.clone())));
         if cfg!(feature = "torch") {
             about.settings.push(setting("libtorch", LIBTORCH.into()));
         }

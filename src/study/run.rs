@@ -1,6 +1,6 @@
+use super::watch::Watch;
 use super::{rank_language, CellSettings, Notes, Progress, Results, Study};
 use crate::activations::{extract, ExtractionSettings, Tokenizer};
-use crate::audit::{Audit, Limits};
 use crate::bloom::{device, Bloom, Config, Extent};
 use crate::checkpoint::{Checkpoint, Series};
 use crate::overlap::Control;
@@ -13,26 +13,22 @@ use tch::Device;
 impl Study {
     /// Runs the study: activations, probes, rankings, overlap, transfer, correlation.
     ///
-    /// Everything that can be checked early is: treebanks, configurations, the presence and shape of all weights, sites,
-    /// `k` and the transfer table are read before the first forward pass.
+    /// Everything that can be checked early is: treebanks, configurations, the presence and shape of all weights on disk, sites,
+    /// `k` and the transfer table are read before the first forward pass. Of a series on the Hub, the weights of a checkpoint
+    /// are fetched while the one before it is in use, and checked when they are there.
     ///
     /// # Errors
     /// As what it calls; [`Error::Data`] if no cell exists at all.
     pub fn run(&self, progress: &dyn Progress) -> Result<Results> {
         self.check()?;
         let device = device::parse(&self.device)?;
-        let series = Series::open(&self.series)?;
+        let series = Series::find(&self.series, &self.checkpoints)?;
         self.check_checkpoints(&series)?;
+        series.check_room()?;
         let given = self.scores(&series)?;
         let treebanks = self.read_treebanks()?;
         let mut notes = Notes::default();
-        if self.audit {
-            let findings = Audit::of(&series)?.findings(&Limits::default());
-            for finding in &findings {
-                tracing::warn!("{}: {finding}", series.model());
-            }
-            notes.findings(findings);
-        }
+        let mut watch = self.audit.then(|| Watch::over(&series)).transpose()?;
         let settings = CellSettings {
             attributes: self.attributes.clone(),
             sites: self.sites.clone(),
@@ -46,10 +42,13 @@ impl Study {
         progress.start(series.checkpoints().len() * treebanks.len() * cells);
         let mut rankings = Vec::new();
         let mut scores = Vec::new();
-        for checkpoint in series.checkpoints() {
+        for checkpoint in series.in_turn() {
+            let checkpoint = checkpoint?;
             let step = checkpoint.step();
-            tracing::info!(model = series.model(), %step, "checkpoint");
-            let bloom = Bloom::load(checkpoint, Extent::Sites(&self.sites), self.dtype.into(), device)?;
+            tracing::info!(model = series.model(), %step, commit = checkpoint.commit(), "checkpoint");
+            notes.checkpoint(&checkpoint);
+            watch.as_mut().map_or(Ok(()), |watch| watch.see(&checkpoint))?;
+            let bloom = Bloom::load(&checkpoint, Extent::Sites(&self.sites), self.dtype.into(), device)?;
             let tokenizer = Tokenizer::open(checkpoint.tokenizer()?)?;
             let mut source = None;
             for treebank in &treebanks {
@@ -57,7 +56,7 @@ impl Study {
                 progress.advance(0, &format!("step {step}, {language}"));
                 let wanted = |word: &Word| self.attributes.iter().any(|name| word.attributes.get(name).is_some());
                 let extraction = extract(&bloom, &tokenizer, treebank, &self.sites, &self.extraction(device), wanted)
-                    .map_err(|e| in_checkpoint(e, checkpoint))?;
+                    .map_err(|e| in_checkpoint(e, &checkpoint))?;
                 tracing::debug!(language, tokens = extraction.tokens, words = extraction.activations.words().len());
                 notes.skipped(language, &extraction.skipped);
                 let place = (series.model(), step, language);
@@ -75,6 +74,7 @@ impl Study {
                 progress.advance(cells, &format!("step {step}, {language}"));
             }
         }
+        notes.findings(watch.map_or_else(Vec::new, Watch::findings));
         if rankings.is_empty() {
             let reasons: Vec<String> = notes.reasons().collect();
             return Err(Error::Data(format!("no language has enough words of any attribute: {}", reasons.join("; "))));
@@ -93,7 +93,9 @@ impl Study {
                     return Err(Error::parameter("k", format!("at most the {width} neurons of {site}"), k));
                 }
             }
-            Bloom::check(checkpoint, Extent::Sites(&self.sites))?;
+            if checkpoint.is_fetched() {
+                Bloom::check(checkpoint, Extent::Sites(&self.sites))?;
+            }
             checkpoint.tokenizer()?;
         }
         Ok(())

@@ -1,4 +1,5 @@
 use crate::activations::{Pooling, Tokenisation};
+use crate::checkpoint::{from_folder, SeriesSettings};
 use crate::overlap::Control;
 use crate::ranking::Method;
 use crate::treebank::{Scheme, Source, SplitSettings};
@@ -82,7 +83,7 @@ impl From<Dtype> for tch::Kind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Study {
-    /// The folder of checkpoints.
+    /// The folder of checkpoints, or a repository of the Hub, `OWNER/NAME`.
     pub series: PathBuf,
     /// The language that transfer starts from.
     pub source: String,
@@ -122,6 +123,9 @@ pub struct Study {
     /// default it is, and what is found is a warning and a note.
     #[serde(default = "default_audit")]
     pub audit: bool,
+    /// Which checkpoints of the series to take, and where its tokenizer and the released model lie.
+    #[serde(default, skip_serializing_if = "SeriesSettings::is_default")]
+    pub checkpoints: SeriesSettings,
     /// Files of each language, or folders of them.
     pub treebanks: BTreeMap<String, Vec<PathBuf>>,
     /// How words are split.
@@ -181,7 +185,10 @@ impl Study {
             Error::line(path, before.matches('\n').count() + 1, e.message())
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        study.series = folder.join(&study.series);
+        study.series = from_folder(folder, &study.series);
+        for place in [&mut study.checkpoints.released, &mut study.checkpoints.tokenizer].into_iter().flatten() {
+            *place = from_folder(folder, Path::new(place)).to_string_lossy().into_owned();
+        }
         study.transfer = study.transfer.map(|file| folder.join(file));
         for file in study.treebanks.values_mut().flatten() {
             *file = folder.join(&*file);
@@ -197,7 +204,10 @@ impl Study {
     pub fn to_toml(&self) -> Result<String> {
         let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         let mut study = self.clone();
-        study.series = absolute(&study.series);
+        study.series = crate::checkpoint::absolute(&study.series);
+        for place in [&mut study.checkpoints.released, &mut study.checkpoints.tokenizer].into_iter().flatten() {
+            *place = crate::checkpoint::absolute(Path::new(place)).to_string_lossy().into_owned();
+        }
         study.transfer = study.transfer.as_ref().map(absolute);
         for file in study.treebanks.values_mut().flatten() {
             *file = absolute(file);
@@ -294,6 +304,19 @@ qb = ["b.conllu"]
         study.check().unwrap();
         let again = Study::parse(&study.to_toml().unwrap(), "/elsewhere/t.toml").unwrap();
         assert_eq!(again, study);
+    }
+
+    #[test]
+    fn a_repository_of_the_hub_is_no_path() {
+        let text = TEXT.replace("\"models\"", "\"bigscience/bloom-560m-intermediate\"");
+        let text = format!("{text}\n[checkpoints]\nsteps = [1000, \"final\"]\nreleased = \"bigscience/bloom-560m\"\ntokenizer = \"t\"\n");
+        let study = Study::parse(&text, "/somewhere/s.toml").unwrap();
+        assert_eq!(study.series, Path::new("bigscience/bloom-560m-intermediate"));
+        assert_eq!(study.checkpoints.steps.len(), 2);
+        let written = study.to_toml().unwrap();
+        assert!(written.contains("\"bigscience/bloom-560m\"") && written.contains("\"/somewhere/t\""), "{written}");
+        assert_eq!(Study::parse(&written, "/elsewhere/t.toml").unwrap(), study);
+        assert!(!Study::parse(TEXT, "s.toml").unwrap().to_toml().unwrap().contains("[checkpoints]"));
     }
 
     #[test]

@@ -227,6 +227,12 @@ impl Weights {
 }
 
 impl<'a> Weight<'a> {
+    /// A tensor whose elements lie row by row in `bytes`.
+    #[cfg(test)]
+    pub(crate) fn new(path: &'a Path, dtype: Dtype, shape: &'a [usize], bytes: &'a [u8]) -> Self {
+        Weight { path, dtype, shape, bytes, strides: None }
+    }
+
     /// The values, little-endian and row by row: as they lie in the file, or a copy where a `.bin` file has them in another
     /// order.
     pub fn data(&self) -> Cow<'a, [u8]> {

@@ -1,0 +1,149 @@
+use super::{Checkpoint, Series};
+use crate::{Error, Result};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+impl Series {
+    /// The checkpoints one after another, each with its weights on disk. While one is in use, the weights of the next are
+    /// fetched on a thread of their own; those of one that is dropped are deleted where
+    /// [`SeriesSettings::evict`](super::SeriesSettings::evict) says so. Of a folder everything is there and stays.
+    ///
+    /// What does not fit on the disk is refused before anything is fetched; [`Series::check_room`] does the same and tells the
+    /// figures.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use isogloss::checkpoint::{Series, SeriesSettings};
+    /// let series = Series::find("bigscience/bloom-560m-intermediate", &SeriesSettings::default())?;
+    /// for checkpoint in series.in_turn() {
+    ///     let checkpoint = checkpoint?;
+    ///     println!("{}: {} tensors", checkpoint.step(), checkpoint.weights()?.names().count());
+    /// }
+    /// # Ok::<(), isogloss::Error>(())
+    /// ```
+    pub fn in_turn(&self) -> InTurn<'_> {
+        InTurn { series: self, next: 0, ahead: None, stop: Arc::default() }
+    }
+
+    /// Says (`tracing`, level `INFO`) how many bytes the series will fetch and how many it needs on disk at a time, and refuses
+    /// what does not fit. A folder needs nothing.
+    ///
+    /// # Errors
+    /// `Error::Hub` with the figures if the cache's disk has not enough room.
+    pub fn check_room(&self) -> Result<()> {
+        #[cfg(feature = "hub")]
+        super::hub::check_room(self.checkpoints(), self.evicts(), true)?;
+        Ok(())
+    }
+}
+
+/// See [`Series::in_turn`]. After an error it ends.
+#[derive(Debug)]
+pub struct InTurn<'a> {
+    series: &'a Series,
+    next: usize,
+    /// The fetch of the checkpoint `next`.
+    ahead: Option<JoinHandle<Result<()>>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl InTurn<'_> {
+    /// Starts to fetch the checkpoint `next`, if it lacks its weights.
+    fn fetch_ahead(&mut self) {
+        #[cfg(feature = "hub")]
+        if let Some(remote) = self.series.checkpoints().get(self.next).and_then(Checkpoint::remote) {
+            if remote.is_fetched() {
+                return;
+            }
+            let (remote, stop) = (Arc::clone(remote), Arc::clone(&self.stop));
+            let thread = std::thread::Builder::new().name("checkpoint-fetch".into());
+            // Without a thread it is fetched when its turn comes.
+            self.ahead = thread.spawn(move || remote.fetch(&stop)).ok();
+        }
+    }
+
+    fn ready(&mut self) -> Result<()> {
+        #[cfg(feature = "hub")]
+        if self.next == 0 {
+            super::hub::check_room(self.series.checkpoints(), self.series.evicts(), false)?;
+        }
+        match self.ahead.take() {
+            Some(thread) => thread
+                .join()
+                .unwrap_or_else(|_| Err(Error::Data("the thread that fetches checkpoints has panicked".into()))),
+            None => self.series.checkpoints().get(self.next).map_or(Ok(()), Checkpoint::fetch),
+        }
+    }
+}
+
+impl<'a> Iterator for InTurn<'a> {
+    type Item = Result<Ready<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let checkpoint = self.series.checkpoints().get(self.next)?;
+        if let Err(error) = self.ready() {
+            self.next = self.series.checkpoints().len();
+            return Some(Err(error));
+        }
+        self.next += 1;
+        self.fetch_ahead();
+        let later = self.series.checkpoints().get(self.next..).unwrap_or_default();
+        Some(Ok(Ready { checkpoint, later, evict: self.series.evicts() }))
+    }
+}
+
+impl Drop for InTurn<'_> {
+    /// A fetch that nobody waits for any more stops soon; what it has is kept, and another run resumes it.
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A checkpoint with its weights on disk.
+#[derive(Debug)]
+pub struct Ready<'a> {
+    checkpoint: &'a Checkpoint,
+    /// Those still to come, which may share files with this one.
+    #[cfg_attr(not(feature = "hub"), allow(dead_code))]
+    later: &'a [Checkpoint],
+    #[cfg_attr(not(feature = "hub"), allow(dead_code))]
+    evict: bool,
+}
+
+impl Deref for Ready<'_> {
+    type Target = Checkpoint;
+
+    fn deref(&self) -> &Checkpoint {
+        self.checkpoint
+    }
+}
+
+#[cfg(feature = "hub")]
+impl Drop for Ready<'_> {
+    fn drop(&mut self) {
+        if let Some(remote) = self.checkpoint.remote().filter(|_| self.evict) {
+            remote.evict(self.later.iter().filter_map(|later| later.remote().map(Arc::as_ref)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_gone_through_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        for step in ["step10", "step2"] {
+            std::fs::create_dir(dir.path().join(step)).unwrap();
+            std::fs::write(dir.path().join(step).join("config.json"), "{}").unwrap();
+        }
+        let series = Series::open(dir.path()).unwrap();
+        series.check_room().unwrap();
+        let steps: Vec<String> = series.in_turn().map(|checkpoint| checkpoint.unwrap().step().to_string()).collect();
+        assert_eq!(steps, ["2", "10"]);
+        assert!(series.checkpoints().iter().all(|checkpoint| checkpoint.config().is_file()));
+    }
+}
