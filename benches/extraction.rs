@@ -227,7 +227,7 @@ fn products(bloom: &Bloom, batches: &[i64]) -> Result<f64> {
                 let weight = &bloom.parameters()[&format!("h.{i}.{name}.weight")];
                 let input = if weight.size()[1] == hidden { &narrow } else { &input };
                 let output = output.f_narrow(0, 0, *tokens)?;
-                input.f_narrow(0, 0, *tokens)?.f_matmul_out(&output, &weight.f_transpose(0, 1)?)?;
+                let _ = input.f_narrow(0, 0, *tokens)?.f_matmul_out(&output, &weight.f_transpose(0, 1)?)?;
             }
         }
     }
@@ -240,12 +240,12 @@ fn square(kind: Kind, device: Device) -> Result<f64> {
     let _guard = tch::no_grad_guard();
     let side = 8192;
     let (a, b) = (Tensor::f_randn([side, side], (kind, device))?, Tensor::f_randn([side, side], (kind, device))?);
-    let sum = || Ok::<_, tch::TchError>(a.f_matmul(&b)?.f_double_value(&[0, 0])?);
+    let sum = || a.f_matmul(&b)?.f_double_value(&[0, 0]);
     sum()?;
     let start = Instant::now();
     let repeats = 20;
     for _ in 1..repeats {
-        a.f_matmul(&b)?;
+        let _ = a.f_matmul(&b)?;
     }
     sum()?;
     Ok(start.elapsed().as_secs_f64() / (f64::from(repeats) * 2.0 * (side as f64).powi(3)))

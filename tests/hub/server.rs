@@ -293,8 +293,8 @@ fn routed(state: &State, request: &Request, storage_url: &str) -> Reply {
         (true, "tree") => {
             let Some(commit) = commit_of(&rest) else { return no_revision() };
             // The last one counts: each page's address is made from the one before.
-            let cursors = query.split('&').filter_map(|pair| pair.strip_prefix("cursor=")?.parse().ok());
-            let from: usize = cursors.last().unwrap_or(0);
+            let mut cursors = query.split('&').filter_map(|pair| pair.strip_prefix("cursor=")?.parse().ok());
+            let from: usize = cursors.next_back().unwrap_or(0);
             let files = &repository.commits[&commit];
             let one = |(path, content): (&String, &Content)| {
                 let size = content.listed_size.unwrap_or(content.bytes.len() as u64);
