@@ -25,7 +25,7 @@ fn cases() -> Vec<PathBuf> {
         .filter(|path| path.join("expected.safetensors").is_file())
         .collect();
     cases.sort();
-    assert!(cases.len() >= 7);
+    assert!(cases.len() >= 10);
     cases
 }
 
@@ -184,7 +184,7 @@ fn the_pass_can_be_differentiated() {
     assert!(gradient.abs() > 1e-6);
 }
 
-/// Relative errors (the norm of the difference to float32 over the norm) of transformers in a narrow type, the mean over the six cases of
+/// Relative errors (the norm of the difference to float32 over the norm) of transformers in a narrow type, the mean over the ten cases of
 /// `fixtures/parity`: attention outputs, MLP activations, MLP outputs, residuals, logits.
 ///
 /// for case in cases:  # `activations` is that of scripts/make_parity.py
@@ -199,21 +199,21 @@ const OF_TRANSFORMERS: [(Kind, [(&str, f64); 5]); 2] = [
     (
         Kind::Half,
         [
-            ("attention_output", 0.0004868),
-            ("mlp_activation", 0.0006733),
-            ("mlp_output", 0.0006385),
-            ("residual", 0.0005018),
-            ("logits", 0.0006641),
+            ("attention_output", 0.000478),
+            ("mlp_activation", 0.0006608),
+            ("mlp_output", 0.0006315),
+            ("residual", 0.0004932),
+            ("logits", 0.0006585),
         ],
     ),
     (
         Kind::BFloat16,
         [
-            ("attention_output", 0.0041654),
-            ("mlp_activation", 0.0056155),
-            ("mlp_output", 0.0054028),
-            ("residual", 0.0042967),
-            ("logits", 0.0058719),
+            ("attention_output", 0.0041206),
+            ("mlp_activation", 0.0055388),
+            ("mlp_output", 0.005295),
+            ("residual", 0.0042305),
+            ("logits", 0.0057882),
         ],
     ),
 ];
@@ -249,7 +249,7 @@ fn narrow_types_are_no_worse_than_in_transformers() {
             let error = each.iter().sum::<f64>() / each.len() as f64;
             eprintln!("{kind:?} {name}: {error:.7}, transformers {bound:.7}");
             // Roundings fall this way or that: a twentieth more is not worse.
-            assert!(each.len() == 6 && error < 1.05 * bound, "{kind:?} {name}: {error} against {bound}");
+            assert!(each.len() == 10 && error < 1.05 * bound, "{kind:?} {name}: {error} against {bound}");
         }
     }
 }
