@@ -14,13 +14,14 @@ mod store;
 mod tensors;
 mod tokenize;
 mod words_table;
+// Only extraction writes stores.
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 mod writer;
 
 #[cfg(feature = "torch")]
 mod batches;
 #[cfg(feature = "torch")]
 mod describe;
-
 #[cfg(feature = "torch")]
 mod extract;
 #[cfg(feature = "torch")]
