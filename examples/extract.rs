@@ -11,7 +11,8 @@ use isogloss::checkpoint::{Checkpoint, Series, SeriesSettings};
 use isogloss::study::Dtype;
 use isogloss::treebank::{ReadSettings, Scheme, Source, TreebankFiles};
 use isogloss::Site;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Writes the activations of a treebank's words: a tensor `[words, neurons]` a site, and a table of the words beside it.
@@ -68,11 +69,28 @@ fn main() -> ExitCode {
     report(run())
 }
 
+/// Deletes a folder, if it is there.
+fn remove(dir: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", dir.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn run() -> Result<()> {
     start_log();
     let options = Options::parse();
+    // A file is made from a store, which is what can be gone on with. When the file is there, the store is renamed before it is
+    // deleted, so that half of one is never taken for one.
+    let dir = options.store.clone().unwrap_or_else(|| options.out.with_extension("partial"));
+    let done = options.out.with_extension("partial-done");
     if options.store.is_none() {
+        let safetensors = options.out.extension().is_some_and(|extension| extension == "safetensors");
+        ensure!(safetensors, "{}: should end in .safetensors; give such a name to --out", options.out.display());
         isogloss::files::writable_parent(&options.out)?;
+        remove(&done)?;
     }
     let checkpoint = match options.checkpoint {
         Some(place) => {
@@ -102,8 +120,6 @@ fn run() -> Result<()> {
         shard_words: options.shard_words,
         ..defaults
     };
-    // A file is made from a store, which is what can be gone on with.
-    let dir = options.store.clone().unwrap_or_else(|| options.out.with_extension("partial"));
     let origin = Origin::from(&checkpoint);
     let store = extract_to(&dir, &origin, &bloom, &tokenizer, &treebank, &options.sites, &settings, |_| true)?;
     let manifest = store.manifest().clone();
@@ -112,11 +128,16 @@ fn run() -> Result<()> {
     match &options.store {
         Some(dir) => println!("{words} words, {tokens} subwords, {} shards: {}", manifest.shards.len(), dir.display()),
         None => {
+            let words_path = Activations::words_path(&options.out);
+            for file in [&options.out, &words_path] {
+                isogloss::files::remove_leftovers(file)?;
+            }
             store.save(&options.out)?;
             drop(store);
-            std::fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))?;
+            std::fs::rename(&dir, &done).with_context(|| format!("cannot rename {}", dir.display()))?;
+            remove(&done)?;
             println!("{words} words, {tokens} subwords: {}", options.out.display());
-            println!("their table: {}", Activations::words_path(&options.out).display());
+            println!("their table: {}", words_path.display());
         }
     }
     let skipped = manifest.skipped;

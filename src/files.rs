@@ -45,6 +45,28 @@ pub fn replace(path: impl AsRef<Path>, make: impl FnOnce(&Path) -> Result<()>) -
     made
 }
 
+/// Deletes what writers of `path` that were killed have left under temporary names. No other process may be writing it.
+///
+/// # Errors
+/// [`Error::Io`] if the folder cannot be read or a file not deleted.
+pub fn remove_leftovers(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    for entry in fs::read_dir(folder).map_err(Error::io(folder, "read"))? {
+        let entry = entry.map_err(Error::io(folder, "read"))?;
+        let found = entry.file_name().to_string_lossy().into_owned();
+        // `.tmp-PROCESS-COUNT-NAME`
+        let rest = found.strip_prefix(".tmp-").and_then(|rest| rest.strip_suffix(&format!("-{name}")));
+        let numbers = rest.and_then(|rest| rest.split_once('-'));
+        let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if numbers.is_some_and(|(process, count)| number(process) && number(count)) {
+            fs::remove_file(entry.path()).map_err(Error::io(entry.path(), "remove"))?;
+        }
+    }
+    Ok(())
+}
+
 /// Creates a folder and checks that it can be written, before hours of work go into it.
 ///
 /// # Errors
@@ -71,6 +93,19 @@ pub fn writable_parent(file: impl AsRef<Path>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn leftovers_of_one_file_go_and_no_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let names =
+            [".tmp-12-0-a.csv", ".tmp-7-13-a.csv", ".tmp-12-0-b-a.csv", ".tmp-12-0-b.csv", "a.csv", ".tmp-x-a.csv"];
+        for name in names {
+            fs::write(dir.path().join(name), "x").unwrap();
+        }
+        remove_leftovers(dir.path().join("a.csv")).unwrap();
+        let there: Vec<bool> = names.iter().map(|name| dir.path().join(name).exists()).collect();
+        assert_eq!(there, [false, false, true, true, true, true]);
+    }
 
     #[test]
     fn a_failed_write_leaves_the_old_file_and_nothing_else() {

@@ -55,7 +55,8 @@ impl Budget {
     fn replay(&mut self, batch: usize) {
         let at: Vec<usize> = self.earlier.iter().filter(|h| h.batch == batch).map(|h| h.batch_tokens).collect();
         for tokens in at {
-            self.set(batch, tokens);
+            // This run may have less memory than that one had.
+            self.set(batch, tokens.min(self.tokens));
         }
         self.earlier.retain(|halving| halving.batch != batch);
     }
@@ -94,6 +95,13 @@ pub(super) fn run(compute: &mut impl Compute, jobs: &mut [Job], budget: &mut Bud
                     compute.take(jobs, rows)?;
                 }
             }
+            Err(error) if out_of_memory(&error) => {
+                let tokens = count(now);
+                return Err(Error::Data(format!(
+                    "the device has too little memory for a sentence of {tokens} subwords alone ({error}); free some, lower \
+                     `max_subwords`, compute in a narrower type, or take a larger device"
+                )));
+            }
             Err(error) => return Err(error),
         }
     }
@@ -104,8 +112,15 @@ pub(super) fn run(compute: &mut impl Compute, jobs: &mut [Job], budget: &mut Bud
 
 /// Whether libtorch failed because the device has no memory left: it says so in words alone.
 fn out_of_memory(error: &Error) -> bool {
-    const WORDS: [&str; 4] =
-        ["out of memory", "not enough memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED"];
+    const WORDS: [&str; 6] = [
+        "out of memory",
+        "not enough memory",
+        "can't allocate memory",
+        "CUBLAS_STATUS_ALLOC_FAILED",
+        // From a handle that found no room.
+        "CUBLAS_STATUS_NOT_INITIALIZED",
+        "CUDNN_STATUS_ALLOC_FAILED",
+    ];
     matches!(error, Error::Torch(TchError::Torch(message)) if WORDS.iter().any(|words| message.contains(words)))
 }
 

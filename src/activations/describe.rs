@@ -50,7 +50,9 @@ pub(super) fn describe(
     let dtype = match bloom.kind() {
         Kind::Half => "f16",
         Kind::BFloat16 => "bf16",
-        _ => "f32",
+        Kind::Float => "f32",
+        Kind::Double => "f64",
+        other => return Err(Error::parameter("the model's type", "a floating-point type", format!("{other:?}"))),
     };
     let device = match bloom.device() {
         Device::Cuda(_) => "cuda",
@@ -112,6 +114,23 @@ fn hash_words(sentences: &dyn Sentences, wanted: &dyn Fn(&Word) -> bool) -> Resu
     Ok((hexadecimal(hash), words))
 }
 
+/// How far apart the sampled ones of `count` values lie, in rows of `width`: prime to the width, so that they come from as many columns
+/// as there are.
+fn stride(count: i64, width: i64) -> i64 {
+    let divisor = |mut a: i64, mut b: i64| {
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        a
+    };
+    let mut every = (count / SAMPLE).max(1);
+    // Downwards, for samples no smaller; 1 is prime to everything.
+    while divisor(every, width) != 1 {
+        every -= 1;
+    }
+    every
+}
+
 /// The hash of a sample of the loaded weights: enough to tell one training run or step from another, without reading
 /// gigabytes.
 fn hash_weights(bloom: &Bloom) -> Result<String> {
@@ -119,7 +138,8 @@ fn hash_weights(bloom: &Bloom) -> Result<String> {
     let mut hash = Sha256::new();
     for (name, tensor) in bloom.parameters() {
         let count = tensor.numel() as i64;
-        let every = (count / SAMPLE).max(1);
+        let width = tensor.size().last().copied().unwrap_or(1).max(1);
+        let every = stride(count, width);
         let places = Tensor::f_arange_start_step(0, count, every, (Kind::Int64, tensor.device()))?;
         let sample = tensor.f_reshape([-1])?.f_index_select(0, &places)?.f_to_kind(Kind::Float)?.f_to(Device::Cpu)?;
         let mut values = vec![0f32; sample.numel()];
@@ -130,4 +150,23 @@ fn hash_weights(bloom: &Bloom) -> Result<String> {
         values.iter().for_each(|value| hash.update(value.to_le_bytes()));
     }
     Ok(hexadecimal(hash))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_sample_has_many_values_of_many_columns() {
+        for (rows, width) in
+            [(1024, 1024), (4096, 1024), (1024, 4096), (250_880, 1024), (64, 64), (1, 3072), (3, 5), (7, 1)]
+        {
+            let every = stride(rows * width, width);
+            let places: Vec<i64> = (0..rows * width).step_by(every as usize).collect();
+            let columns: BTreeSet<i64> = places.iter().map(|place| place % width).collect();
+            assert!(places.len() as i64 >= SAMPLE.min(rows * width), "{rows} x {width}");
+            assert!(columns.len() as i64 >= width.min(SAMPLE) / 2, "{rows} x {width}: {} columns", columns.len());
+        }
+    }
 }

@@ -173,8 +173,10 @@ pub fn extract_to(
             let record = known.get(&plan.shard).map(|(record, _)| record);
             if let Some(record) = record.filter(|_| there(plan.shard)) {
                 if record.words != plan.wanted {
-                    let message =
-                        format!("shard {} is of {} words; expected {}", plan.shard, record.words, plan.wanted);
+                    let message = format!(
+                        "shard {} is of {} words; expected {}: remove the folder and extract again",
+                        plan.shard, record.words, plan.wanted
+                    );
                     return Err(Error::file(dir, message));
                 }
                 batch_tokens = record.batch_tokens_after();

@@ -28,7 +28,8 @@ pub struct Description {
     pub commit: Option<String>,
     /// SHA-256 of the model's configuration.
     pub config_sha256: String,
-    /// SHA-256 of a sample of the loaded weights: 1,024 to 2,047 values of each, all of a smaller one.
+    /// SHA-256 of a sample of the loaded weights: 1,024 to 2,047 values of each, all of a smaller one. Enough to tell models and steps apart; a few
+    /// values changed by hand may escape it.
     pub weights_sha256: String,
     /// SHA-256 of `tokenizer.json`.
     pub tokenizer_sha256: String,
@@ -46,7 +47,7 @@ pub struct Description {
     pub pooling: Pooling,
     /// How words become subwords.
     pub tokenisation: Tokenisation,
-    /// The type that the model computes in: `f32`, `bf16` or `f16`; rows are float32.
+    /// The type that the model computes in: `f32`, `bf16`, `f16` or `f64`; rows are float32.
     pub dtype: String,
     /// The kind of device: `cpu` or `cuda`.
     pub device: String,
@@ -190,16 +191,25 @@ impl Manifest {
             return Err(Error::file(path, format!("is {bytes} bytes long; a manifest has at most {MAX_BYTES}")));
         }
         let text = fs::read_to_string(path).map_err(Error::io(path, "read"))?;
-        let malformed = |e: serde_json::Error| Error::file(path, format!("is no manifest of a store: {e}"));
+        let malformed = |e: serde_json::Error| {
+            Error::file(path, format!("is no manifest of a store: {e}; remove the folder and extract again"))
+        };
         // The version first: another one may have other fields.
         let value: Value = serde_json::from_str(&text).map_err(malformed)?;
         let format = value.get("format").and_then(Value::as_u64);
         if format != Some(u64::from(FORMAT)) {
             let found = format.map_or("none".to_string(), |format| format.to_string());
-            return Err(Error::file(path, format!("has format {found}; this version of the crate reads {FORMAT}")));
+            return Err(Error::file(
+                path,
+                format!(
+                    "has format {found}; this version of the crate reads {FORMAT}: extract again into another folder"
+                ),
+            ));
         }
         let manifest: Manifest = serde_json::from_value(value).map_err(malformed)?;
-        manifest.check().map_err(|message| Error::file(path, message))?;
+        manifest
+            .check()
+            .map_err(|message| Error::file(path, format!("{message}; remove the folder and extract again")))?;
         Ok(manifest)
     }
 

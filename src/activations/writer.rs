@@ -58,7 +58,14 @@ impl Writer {
         let lock = lock(dir)?;
         let path = dir.join(MANIFEST);
         let (manifest, valid) = match path.exists() {
-            true => resume(dir, Manifest::read(&path)?, &description)?,
+            true => {
+                let (manifest, valid) = resume(dir, Manifest::read(&path)?, &description)?;
+                if !manifest.complete {
+                    // Before a damaged shard of a complete store is written anew.
+                    manifest.write(&path)?;
+                }
+                (manifest, valid)
+            }
             false => {
                 clear(dir, true)?;
                 let manifest = Manifest::new(description);
@@ -165,7 +172,7 @@ fn resume(dir: &Path, mut manifest: Manifest, asked: &Description) -> Result<(Ma
         .par_iter()
         .filter(|shard| {
             let defect = verify(dir, shard).err();
-            defect.iter().for_each(|defect| tracing::warn!("{defect}: computed again"));
+            defect.iter().for_each(|defect| tracing::warn!("damaged, and computed again: {defect}"));
             defect.is_none()
         })
         .map(|shard| shard.shard)
@@ -186,12 +193,18 @@ pub(super) fn verify(dir: &Path, shard: &Shard) -> Result<()> {
         let mut file = File::open(&path).map_err(Error::io(&path, "read"))?;
         let bytes = file.metadata().map_err(Error::io(&path, "read"))?.len();
         if bytes != record.bytes {
-            return Err(Error::file(&path, format!("is {bytes} bytes long, not {} as recorded", record.bytes)));
+            return Err(Error::file(
+                &path,
+                format!("is {bytes} bytes long, not {} as recorded; run the extraction again", record.bytes),
+            ));
         }
         let hash =
             tensors::sha256(|mut w| std::io::copy(&mut file, &mut w).map(drop).map_err(Error::io(&path, "read")))?;
         if hash != record.sha256 {
-            return Err(Error::file(&path, format!("has the SHA-256 {hash}, not {} as recorded", record.sha256)));
+            return Err(Error::file(
+                &path,
+                format!("has the SHA-256 {hash}, not {} as recorded; run the extraction again", record.sha256),
+            ));
         }
     }
     Ok(())

@@ -51,6 +51,13 @@ pub enum Finding {
         /// The steps.
         steps: Vec<Step>,
     },
+    /// A checkpoint whose weights cannot be read.
+    Unreadable {
+        /// The step.
+        step: Step,
+        /// Why.
+        message: String,
+    },
     /// Weights that are no numbers.
     NotFinite {
         /// The step.
@@ -60,15 +67,17 @@ pub enum Finding {
         /// How many are infinite.
         infinite: u64,
     },
-    /// A part's norm out of line with its neighbours'.
+    /// The norm of a part, or of a tensor in a part that is in line, out of line with its neighbours'.
     Norm {
         /// The step.
         step: Step,
         /// The part.
         part: Part,
-        /// Its norm.
+        /// The tensor of that part whose norm is furthest out, or `None` where the part as a whole is out of line.
+        tensor: Option<String>,
+        /// The norm.
         norm: f64,
-        /// The steps beside it, and the part's norm there.
+        /// The steps beside it, and the norm there.
         neighbours: Vec<(Step, f64)>,
     },
     /// A perplexity out of line with its neighbours', or none.
@@ -87,25 +96,33 @@ impl Finding {
     pub fn steps(&self) -> Vec<Step> {
         match self {
             Finding::SameWeights { steps } | Finding::SamePart { steps, .. } => steps.clone(),
-            Finding::NotFinite { step, .. } | Finding::Norm { step, .. } | Finding::Perplexity { step, .. } => {
-                vec![*step]
-            }
+            Finding::Unreadable { step, .. }
+            | Finding::NotFinite { step, .. }
+            | Finding::Norm { step, .. }
+            | Finding::Perplexity { step, .. } => vec![*step],
         }
     }
 
     /// Whether it stays true whatever steps are added after those already read.
     pub fn is_settled(&self) -> bool {
         match self {
-            Finding::SameWeights { .. } | Finding::SamePart { .. } | Finding::NotFinite { .. } => true,
-            Finding::Norm { neighbours, .. } => neighbours.len() == 2,
-            Finding::Perplexity { value, neighbours, .. } => value.is_none() || neighbours.len() == 2,
+            Finding::SameWeights { .. }
+            | Finding::SamePart { .. }
+            | Finding::Unreadable { .. }
+            | Finding::NotFinite { .. } => true,
+            Finding::Perplexity { value, .. } => value.is_none(),
+            Finding::Norm { .. } => false,
         }
     }
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let figure = |value: f64| format!("{value:.*}", if value < 100.0 { 2 } else { 0 });
+        let figure = |value: f64| match value {
+            v if v == 0.0 || (0.01..100.0).contains(&v) => format!("{v:.2}"),
+            v if v < 0.01 => format!("{v:.1e}"),
+            v => format!("{v:.0}"),
+        };
         let beside = |neighbours: &[(Step, f64)]| {
             let each: Vec<String> =
                 neighbours.iter().map(|(step, value)| format!("{} at step {step}", figure(*value))).collect();
@@ -119,12 +136,12 @@ impl fmt::Display for Finding {
             Finding::NotFinite { step, nan, infinite } => {
                 write!(f, "step {step} has {nan} weights that are NaN and {infinite} that are infinite")
             }
-            Finding::Norm { step, part, norm, neighbours } => write!(
-                f,
-                "step {step}: the norm of {part} is {}, out of line with {}",
-                figure(*norm),
-                beside(neighbours)
-            ),
+            Finding::Unreadable { step, message } => write!(f, "step {step} cannot be read: {message}"),
+            Finding::Norm { step, part, tensor, norm, neighbours } => {
+                let name = tensor.as_ref().map_or_else(|| part.to_string(), String::clone);
+                let (norm, beside) = (figure(*norm), beside(neighbours));
+                write!(f, "step {step}: the norm of {name} is {norm}, out of line with {beside}")
+            }
             Finding::Perplexity { step, value: Some(value), neighbours } => {
                 write!(f, "step {step}: the perplexity is {}, out of line with {}", figure(*value), beside(neighbours))
             }
@@ -148,12 +165,18 @@ impl Audit {
     /// What is wrong or odd, in the order of the variants of [`Finding`].
     ///
     /// A norm or a perplexity is compared with the steps before and after: one that lies between theirs, or beyond them by
-    /// less than a factor of `limits`, is in line, so that steady growth is never odd; where a norm is out of line, its neighbours
-    /// are compared with those beyond it. The first step is not judged, because
-    /// models change much at first; the norm of the last may change by as large a factor more than it did in the step before.
-    /// A lower perplexity is never odd.
+    /// less than a factor of `limits`, is in line, so that steady growth is never odd. Up to three steps in a row may be out of line
+    /// together. The worst is judged first and then left out, so that no step is odd for being beside an odd one. The first step is not
+    /// judged, because models change much at first; the norm of the last may change by as large a factor more than it did in the
+    /// step before. A lower perplexity is never odd.
+    ///
+    /// Norms are judged for whole parts, then tensor by tensor in the parts that are in line: a tensor that was not written is little of
+    /// its block.
     pub fn findings(&self, limits: &Limits) -> Vec<Finding> {
         let mut findings = self.same();
+        for (step, message) in &self.unreadable {
+            findings.push(Finding::Unreadable { step: *step, message: message.clone() });
+        }
         for checkpoint in self.checkpoints.iter().filter(|checkpoint| !checkpoint.whole.is_finite()) {
             let (nan, infinite) = (checkpoint.whole.nan, checkpoint.whole.infinite);
             findings.push(Finding::NotFinite { step: checkpoint.step, nan, infinite });
@@ -171,7 +194,8 @@ impl Audit {
             let steps = whole.entry(&checkpoint.whole.sha256).or_default();
             steps.push(checkpoint.step);
             if steps.len() == 1 {
-                for (part, summary) in &checkpoint.parts {
+                let known = checkpoint.parts.iter().filter(|(part, _)| **part != Part::Other);
+                for (part, summary) in known {
                     parts.entry((*part, &summary.sha256)).or_default().push(checkpoint.step);
                 }
             }
@@ -184,62 +208,113 @@ impl Audit {
     }
 
     fn norms(&self, limit: f64) -> Vec<Finding> {
-        let parts: BTreeSet<Part> =
-            self.checkpoints.iter().flat_map(|checkpoint| checkpoint.parts.keys().copied()).collect();
-        let mut findings: Vec<(Step, Part, Finding)> = Vec::new();
+        let mut worst: BTreeMap<(Step, Part), (Option<String>, OutOfLine)> = BTreeMap::new();
+        let parts: BTreeSet<Part> = self.checkpoints.iter().flat_map(|c| c.parts.keys().copied()).collect();
         for part in parts {
-            let norm = |checkpoint: &CheckpointAudit| Some((checkpoint.step, checkpoint.parts.get(&part)?.norm));
-            let norms = self.checkpoints.iter().filter_map(norm).collect();
-            for ((step, norm), neighbours) in out_of_line(norms, limit) {
-                findings.push((step, part, Finding::Norm { step, part, norm, neighbours }));
+            let norm = |checkpoint: &CheckpointAudit| checkpoint.parts.get(&part).map(|summary| summary.norm);
+            for found in norms_out_of_line(self.points(norm), limit) {
+                worst.insert((found.point.0, part), (None, found));
             }
         }
-        findings.sort_by_key(|(step, part, _)| (*step, *part));
-        findings.into_iter().map(|(.., finding)| finding).collect()
+        let tensors: BTreeSet<&String> = self.checkpoints.iter().flat_map(|c| c.norms.keys()).collect();
+        for tensor in tensors {
+            let norm = |checkpoint: &CheckpointAudit| checkpoint.norms.get(tensor).copied();
+            for found in norms_out_of_line(self.points(norm), limit) {
+                let place = worst.entry((found.point.0, Part::of(tensor)));
+                let name = Some(tensor.clone());
+                place
+                    .and_modify(|known| {
+                        if known.0.is_some() && found.distance > known.1.distance {
+                            *known = (name.clone(), found.clone());
+                        }
+                    })
+                    .or_insert((name.clone(), found));
+            }
+        }
+        let finding = |((step, part), (tensor, found)): (_, (_, OutOfLine))| {
+            let (norm, neighbours) = (found.point.1, found.neighbours);
+            Finding::Norm { step, part, tensor, norm, neighbours }
+        };
+        worst.into_iter().map(finding).collect()
     }
 
     fn perplexities(&self, limit: f64) -> Vec<Finding> {
-        let value = |checkpoint: &CheckpointAudit| Some((checkpoint.step, checkpoint.perplexity?.value?));
-        let mut findings = Vec::new();
-        for (i, checkpoint) in self.checkpoints.iter().enumerate() {
-            let Some(found) = checkpoint.perplexity else { continue };
-            let before = i.checked_sub(1).and_then(|i| self.checkpoints.get(i)).and_then(value);
-            let after = self.checkpoints.get(i + 1).and_then(value);
-            let neighbours: Vec<(Step, f64)> = before.into_iter().chain(after).collect();
-            let largest = neighbours.iter().map(|(_, value)| *value).fold(0.0, f64::max);
-            let odd = match found.value {
-                None => found.tokens > 0,
-                Some(value) => before.is_some() && value > limit * largest,
-            };
-            if odd {
-                findings.push(Finding::Perplexity { step: checkpoint.step, value: found.value, neighbours });
+        let mut found: Vec<(Step, Option<f64>, Vec<Point>)> = Vec::new();
+        for checkpoint in &self.checkpoints {
+            if checkpoint.perplexity.is_some_and(|perplexity| perplexity.value.is_none() && perplexity.tokens > 0) {
+                found.push((checkpoint.step, None, Vec::new()));
             }
         }
-        findings
+        let mut values = self.points(|checkpoint| checkpoint.perplexity?.value);
+        for odd in runs_out_of_line(&mut values, |lowest, _, a, b| lowest > a.max(b) * limit) {
+            found.push((odd.point.0, Some(odd.point.1), odd.neighbours));
+        }
+        if let [.., before, last] = values.as_slice() {
+            if last.1 > limit * before.1 {
+                found.push((last.0, Some(last.1), vec![*before]));
+            }
+        }
+        found.sort_by_key(|(step, ..)| *step);
+        let finding = |(step, value, neighbours)| Finding::Perplexity { step, value, neighbours };
+        found.into_iter().map(finding).collect()
+    }
+
+    /// A figure at every step that has it.
+    fn points(&self, figure: impl Fn(&CheckpointAudit) -> Option<f64>) -> Vec<Point> {
+        self.checkpoints.iter().filter_map(|checkpoint| Some((checkpoint.step, figure(checkpoint)?))).collect()
     }
 }
 
-/// A step and the norm of a part there.
-type Norm = (Step, f64);
+/// A step and a figure there.
+type Point = (Step, f64);
 
-/// The steps whose norms are out of line, with their neighbours. The worst is judged first, by its distance from the geometric
-/// mean of its neighbours, and then left out, so that a step is not odd for being beside an odd one.
-fn out_of_line(mut norms: Vec<Norm>, limit: f64) -> Vec<(Norm, Vec<Norm>)> {
-    let factor = |from: f64, to: f64| (to / from).max(from / to);
+/// So many steps in a row may be out of line together.
+const LONGEST_RUN: usize = 3;
+
+#[derive(Clone, Debug)]
+struct OutOfLine {
+    point: Point,
+    /// By what factor it lies from the geometric mean of its neighbours.
+    distance: f64,
+    neighbours: Vec<Point>,
+}
+
+fn factor(from: f64, to: f64) -> f64 {
+    (to / from).max(from / to)
+}
+
+/// Takes the runs between two steps that are `odd(lowest, highest, before, after)` out of `points`, the furthest first.
+fn runs_out_of_line(points: &mut Vec<Point>, odd: impl Fn(f64, f64, f64, f64) -> bool) -> Vec<OutOfLine> {
     let mut found = Vec::new();
     loop {
-        let odd = norms.windows(3).enumerate().filter_map(|(i, window)| {
-            let [(_, a), (_, x), (_, b)] = window else { return None };
-            let odd = *x > a.max(*b) * limit || *x < a.min(*b) / limit;
-            odd.then(|| (i + 1, factor((a * b).sqrt(), *x)))
-        });
-        let Some((worst, _)) = odd.max_by(|a, b| a.1.total_cmp(&b.1)) else { break };
-        let neighbours = vec![norms[worst - 1], norms[worst + 1]];
-        found.push((norms.remove(worst), neighbours));
+        let mut furthest: Option<(usize, usize, f64)> = None;
+        for length in 1..=LONGEST_RUN {
+            for (i, window) in points.windows(length + 2).enumerate() {
+                let [(_, a), run @ .., (_, b)] = window else { continue };
+                let lowest = run.iter().map(|(_, x)| *x).fold(f64::INFINITY, f64::min);
+                let highest = run.iter().map(|(_, x)| *x).fold(0.0, f64::max);
+                let middle = (a * b).sqrt();
+                let distance = factor(middle, lowest).max(factor(middle, highest));
+                // Of equal distances the shorter run, which came first.
+                if odd(lowest, highest, *a, *b) && furthest.is_none_or(|(_, _, known)| distance > known) {
+                    furthest = Some((i + 1, length, distance));
+                }
+            }
+        }
+        let Some((start, length, distance)) = furthest else { return found };
+        let neighbours = vec![points[start - 1], points[start + length]];
+        let run = points.drain(start..start + length);
+        found.extend(run.map(|point| OutOfLine { point, distance, neighbours: neighbours.clone() }));
     }
+}
+
+fn norms_out_of_line(mut norms: Vec<Point>, limit: f64) -> Vec<OutOfLine> {
+    let odd = |lowest, highest, a: f64, b: f64| lowest > a.max(b) * limit || highest < a.min(b) / limit;
+    let mut found = runs_out_of_line(&mut norms, odd);
     if let [.., (_, earlier), before, last] = norms.as_slice() {
-        if factor(before.1, last.1) > limit * factor(*earlier, before.1) {
-            found.push((*last, vec![*before]));
+        let distance = factor(before.1, last.1);
+        if distance > limit * factor(*earlier, before.1) {
+            found.push(OutOfLine { point: *last, distance, neighbours: vec![*before] });
         }
     }
     found

@@ -80,8 +80,8 @@ pub struct Summary {
     pub tensors: usize,
     /// How many values.
     pub values: u64,
-    /// SHA-256 over the tensors' names, shapes and values, hexadecimal; equal for equal weights, whatever floating-point
-    /// type they are stored in.
+    /// SHA-256 over the tensors' names, shapes and values, hexadecimal; equal for equal values, whatever floating-point type they
+    /// are stored in, and whether or not the file has masks and a head that is the embedding once more.
     pub sha256: String,
     /// How many values are NaN.
     pub nan: u64,
@@ -137,6 +137,8 @@ pub struct CheckpointAudit {
     pub whole: Summary,
     /// Its parts.
     pub parts: BTreeMap<Part, Summary>,
+    /// The Euclidean norm of each tensor's finite values.
+    pub norms: BTreeMap<String, f64>,
     /// How well it predicts a text, where one was given.
     pub perplexity: Option<Perplexity>,
 }
@@ -151,16 +153,24 @@ impl CheckpointAudit {
     }
 
     fn of_weights(step: Step, weights: &Weights) -> Self {
-        let mut tensors = Vec::new();
-        let mut parts: BTreeMap<Part, Vec<Tensor>> = BTreeMap::new();
+        let mut tensors: Vec<Tensor> = Vec::new();
         for name in weights.names() {
-            let Some(weight) = weights.get(name) else { continue };
-            let tensor = (name, weight.shape, weight.summary());
-            tensors.push(tensor);
-            parts.entry(Part::of(name)).or_default().push(tensor);
+            // Masks and the like are no weights, and not every file has them.
+            let weight = weights.get(name).filter(|weight| weight.is_floating());
+            tensors.extend(weight.map(|weight| (name, weight.shape, weight.summary())));
+        }
+        // Nor has every file the second name of an embedding that is the head too.
+        let embedding = tensors.iter().find(|(name, ..)| *name == "word_embeddings.weight").cloned();
+        if let Some((_, shape, embedding)) = embedding {
+            tensors.retain(|(name, other, found)| *name != "lm_head.weight" || (*other, *found) != (shape, embedding));
+        }
+        let mut parts: BTreeMap<Part, Vec<Tensor>> = BTreeMap::new();
+        for tensor in &tensors {
+            parts.entry(Part::of(tensor.0)).or_default().push(*tensor);
         }
         let parts = parts.into_iter().map(|(part, tensors)| (part, Summary::of(&tensors))).collect();
-        CheckpointAudit { step, whole: Summary::of(&tensors), parts, perplexity: None }
+        let norms = tensors.iter().map(|(name, _, found)| (name.to_string(), found.squares.sqrt())).collect();
+        CheckpointAudit { step, whole: Summary::of(&tensors), parts, norms, perplexity: None }
     }
 }
 
@@ -171,25 +181,36 @@ pub struct Audit {
     pub model: String,
     /// The checkpoints, by step.
     pub checkpoints: Vec<CheckpointAudit>,
+    /// The steps whose weights could not be read, and why.
+    pub unreadable: BTreeMap<Step, String>,
 }
 
 impl Audit {
     /// Of a series no checkpoint of which has been read yet.
     pub fn new(model: impl Into<String>) -> Self {
-        Audit { model: model.into(), checkpoints: Vec::new() }
+        Audit { model: model.into(), checkpoints: Vec::new(), unreadable: BTreeMap::new() }
     }
 
-    /// Reads the weights of every checkpoint once, each when its turn comes ([`Series::in_turn`]).
+    /// Reads the weights of every checkpoint once, each when its turn comes ([`Series::in_turn`]). One that cannot be read is
+    /// among the findings.
     ///
     /// # Errors
-    /// As [`Series::in_turn`] and [`Checkpoint::weights`].
+    /// As [`Series::in_turn`].
     pub fn of(series: &Series) -> Result<Self> {
         let mut audit = Audit::new(series.model());
         for checkpoint in series.in_turn() {
             let checkpoint = checkpoint?;
-            audit.checkpoints.push(CheckpointAudit::of(&checkpoint)?);
+            audit.add(checkpoint.step(), CheckpointAudit::of(&checkpoint));
         }
         Ok(audit)
+    }
+
+    /// Adds a checkpoint of a later step, or that it cannot be read.
+    pub fn add(&mut self, step: Step, found: Result<CheckpointAudit>) {
+        match found {
+            Ok(checkpoint) => self.checkpoints.push(checkpoint),
+            Err(error) => drop(self.unreadable.insert(step, error.to_string())),
+        }
     }
 
     /// The table `audit.csv`, a row a checkpoint.
@@ -212,7 +233,23 @@ impl Audit {
                 findings: of_step.map(ToString::to_string).collect::<Vec<_>>().join("; "),
             }
         };
-        self.checkpoints.iter().map(row).collect()
+        let nothing = |(step, message): (&Step, &String)| AuditRow {
+            model: self.model.clone(),
+            step: *step,
+            tensors: 0,
+            values: 0,
+            nan: 0,
+            infinite: 0,
+            norm: 0.0,
+            tokens: None,
+            perplexity: None,
+            sha256: String::new(),
+            findings: Finding::Unreadable { step: *step, message: message.clone() }.to_string(),
+        };
+        let mut rows: Vec<AuditRow> = self.checkpoints.iter().map(row).collect();
+        rows.extend(self.unreadable.iter().map(nothing));
+        rows.sort_by_key(|row| row.step);
+        rows
     }
 
     /// The table `audit_blocks.csv`, a row a part of a checkpoint.

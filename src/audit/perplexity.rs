@@ -69,7 +69,7 @@ impl Audit {
     /// As [`Audit::of`], and runs every checkpoint over the text, one in memory at a time; `done` is told after each.
     ///
     /// # Errors
-    /// As [`Audit::of`], [`Bloom::load`] and [`perplexity`].
+    /// As [`Audit::of`] and [`perplexity`].
     pub fn with_perplexity(
         series: &Series,
         text: &Text,
@@ -80,11 +80,20 @@ impl Audit {
         let mut audit = Audit::new(series.model());
         for checkpoint in series.in_turn() {
             let checkpoint = checkpoint?;
-            let weights = CheckpointAudit::of(&checkpoint)?;
-            let bloom = Bloom::load(&checkpoint, Extent::Full, kind, device)?;
             let tokenizer = Tokenizer::open(checkpoint.tokenizer()?)?;
-            let perplexity = perplexity(&bloom, &tokenizer, text)?;
-            audit.checkpoints.push(CheckpointAudit { perplexity: Some(perplexity), ..weights });
+            let loaded = CheckpointAudit::of(&checkpoint)
+                .and_then(|weights| Ok((weights, Bloom::load(&checkpoint, Extent::Full, kind, device)?)));
+            let found = match loaded {
+                Ok((weights, bloom)) => {
+                    let perplexity = perplexity(&bloom, &tokenizer, text).map_err(|error| match error {
+                        Error::Data(message) => Error::file(checkpoint.dir(), message),
+                        other => other,
+                    })?;
+                    Ok(CheckpointAudit { perplexity: Some(perplexity), ..weights })
+                }
+                Err(error) => Err(error),
+            };
+            audit.add(checkpoint.step(), found);
             done();
         }
         Ok(audit)

@@ -103,6 +103,12 @@ fn a_norm_is_odd_only_beyond_both_neighbours() {
             "step 20: the norm of block.3 is 160, out of line with 4.12 at step 10 and 64.01 at step 30"
         ]
     );
+    let plateau = sentences(&grid([1.0, 100.0, 100.0, 1.2, 1.3]));
+    assert_eq!(plateau.len(), 4, "{plateau:?}");
+    assert!(
+        plateau[0].contains("step 10: the norm of embedding is 100, out of line with 1.00 at step 0"),
+        "{plateau:?}"
+    );
     assert_eq!(sentences(&grid([1.0, 4.0, 5.0, 5.1, 5.2])), Vec::<String>::new());
     let last = sentences(&grid([1.0, 4.0, 5.0, 5.1, 50.0]));
     assert_eq!(last.len(), 2);
@@ -131,6 +137,66 @@ fn a_perplexity_is_odd_above_both_neighbours_or_where_there_is_none() {
         ["step final: the perplexity is 200, out of line with 50.00 at step 20"]
     );
     assert_eq!(with([Some(90.0), None, Some(50.0), Some(49.0)]), ["step 10: the perplexity is not finite"]);
+    assert_eq!(
+        with([Some(60.0), None, Some(320_000.0), Some(50.0)]),
+        [
+            "step 10: the perplexity is not finite",
+            "step 20: the perplexity is 320000, out of line with 60.00 at step 0 and 50.00 at step final"
+        ]
+    );
+    assert_eq!(
+        with([Some(60.0), Some(320_000.0), Some(310_000.0), Some(50.0)]),
+        [
+            "step 10: the perplexity is 320000, out of line with 60.00 at step 0 and 50.00 at step final",
+            "step 20: the perplexity is 310000, out of line with 60.00 at step 0 and 50.00 at step final"
+        ]
+    );
+}
+
+#[test]
+fn a_tensor_that_was_not_written_is_found_in_a_block_whose_norm_is_in_line() {
+    let dir = tempfile::tempdir().unwrap();
+    for (step, dense) in [("step0", 1.0f32), ("step10", 1.1), ("step20", 0.0), ("step30", 1.2), ("step40", 1.3)] {
+        let large = [30.0 + dense, 40.0];
+        let dense = [dense, 2.0 * dense];
+        checkpoint(dir.path(), step, false, &[(BLOCK, &large), ("h.3.self_attention.dense.weight", &dense)]);
+    }
+    let audit = Audit::of(&Series::open(dir.path()).unwrap()).unwrap();
+    let name = "h.3.self_attention.dense.weight";
+    let expected = format!("step 20: the norm of {name} is 0.00, out of line with 2.46 at step 10 and 2.68 at step 30");
+    assert_eq!(sentences(&audit), [expected]);
+}
+
+#[test]
+fn masks_and_a_head_that_is_the_embedding_make_no_other_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let (embedding, block): ([f32; 2], [f32; 2]) = ([1.0, 2.0], [3.0, 4.0]);
+    checkpoint(dir.path(), "step1", false, &[(EMBEDDING, &embedding), (BLOCK, &block)]);
+    checkpoint(dir.path(), "step2", false, &[(EMBEDDING, &embedding), (BLOCK, &block), ("lm_head.weight", &embedding)]);
+    checkpoint(dir.path(), "step3", false, &[(EMBEDDING, &embedding), (BLOCK, &block), ("lm_head.weight", &block)]);
+    let audit = Audit::of(&Series::open(dir.path()).unwrap()).unwrap();
+    let found = sentences(&audit);
+    assert!(found[0].starts_with("steps 1 and 2 have the same weights:"), "{found:?}");
+    assert!(!found.iter().any(|finding| finding.starts_with("steps 1, 2 and 3 have the same weights:")), "{found:?}");
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_read_is_a_finding_and_no_end() {
+    let dir = tempfile::tempdir().unwrap();
+    for step in ["step1", "step2", "step3"] {
+        checkpoint(dir.path(), step, false, &[(EMBEDDING, &[1.0, 2.0]), (BLOCK, &[3.0, 4.0])]);
+    }
+    let file = dir.path().join("step2/model.safetensors");
+    let bytes = fs::read(&file).unwrap();
+    fs::write(&file, &bytes[..bytes.len() - 1]).unwrap();
+    let audit = Audit::of(&Series::open(dir.path()).unwrap()).unwrap();
+    let found = sentences(&audit);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with("steps 1 and 3 have the same weights"), "{found:?}");
+    assert!(found[1].starts_with("step 2 cannot be read: ") && found[1].contains("truncated"), "{found:?}");
+    let rows = audit.rows(&Limits::default());
+    assert_eq!(rows.iter().map(|row| row.tensors).collect::<Vec<_>>(), [2, 0, 2]);
+    assert_eq!(rows[1].findings, found[1]);
 }
 
 #[test]

@@ -123,6 +123,10 @@ impl Config {
                 return Err(Error::parameter(name, "between 1 and 2^28", size));
             }
         }
+        // What is made for each block must not fill the memory before anything is compared with the weights.
+        if self.n_layer > 1 << 12 {
+            return Err(Error::parameter("n_layer", "at most 4096", self.n_layer));
+        }
         if !self.hidden_size.is_multiple_of(self.n_head) {
             return Err(Error::parameter(
                 "hidden_size",

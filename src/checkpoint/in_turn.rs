@@ -95,9 +95,20 @@ impl<'a> Iterator for InTurn<'a> {
 }
 
 impl Drop for InTurn<'_> {
-    /// A fetch that nobody waits for any more stops soon; what it has is kept, and another run resumes it.
+    /// A fetch that nobody waits for any more stops soon; what it has of a file is kept, and another run resumes it. With eviction,
+    /// what was fetched ahead and will not be used goes too.
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
+        #[cfg(feature = "hub")]
+        if self.series.evicts() {
+            if let Some(thread) = self.ahead.take() {
+                // Whether it succeeded is nobody's question any more.
+                let _ = thread.join();
+                if let Some(remote) = self.series.checkpoints().get(self.next).and_then(Checkpoint::remote) {
+                    remote.evict(std::iter::empty());
+                }
+            }
+        }
     }
 }
 

@@ -13,7 +13,7 @@ pub struct WeightSummary {
     /// Number of values.
     pub values: u64,
     /// SHA-256 over the SHA-256 of every 2^20 values, each value as a little-endian float32: float16, bfloat16 and float32
-    /// copies of the same values have the same one. Of integers and booleans, over the bytes as they lie.
+    /// copies of the same values have the same one. Of other types, over the bytes as they lie.
     pub sha256: [u8; 32],
     /// How many values are NaN.
     pub nan: u64,
@@ -24,12 +24,19 @@ pub struct WeightSummary {
 }
 
 impl Weight<'_> {
+    /// Whether the values are floating-point numbers of a type that weights come in.
+    pub fn is_floating(&self) -> bool {
+        matches!(self.dtype, Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::BF16)
+    }
+
     /// Reads all values once, on all cores. The figures do not depend on the number of threads.
     pub fn summary(&self) -> WeightSummary {
         match self.dtype {
             Dtype::F32 => self.of(f32::from_le_bytes),
             Dtype::F16 => self.of(|bytes| f16::from_le_bytes(bytes).to_f32()),
             Dtype::BF16 => self.of(|bytes| bf16::from_le_bytes(bytes).to_f32()),
+            // What float32 cannot hold counts as infinite.
+            Dtype::F64 => self.of(|bytes| f64::from_le_bytes(bytes) as f32),
             _ => WeightSummary {
                 values: self.shape.iter().map(|n| *n as u64).product(),
                 sha256: Sha256::digest(self.data()).into(),

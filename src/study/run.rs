@@ -47,7 +47,9 @@ impl Study {
             let step = checkpoint.step();
             tracing::info!(model = series.model(), %step, commit = checkpoint.commit(), "checkpoint");
             notes.checkpoint(&checkpoint);
-            watch.as_mut().map_or(Ok(()), |watch| watch.see(&checkpoint))?;
+            if let Some(watch) = &mut watch {
+                watch.see(&checkpoint);
+            }
             let bloom = Bloom::load(&checkpoint, Extent::Sites(&self.sites), self.dtype.into(), device)?;
             let tokenizer = Tokenizer::open(checkpoint.tokenizer()?)?;
             let mut source = None;

@@ -2,7 +2,7 @@ use crate::audit::{Audit, CheckpointAudit, Finding, Limits};
 use crate::checkpoint::{Checkpoint, Series};
 use crate::Result;
 
-/// The audit of the series that a study runs over, whose findings are said as soon as they are certain.
+/// The audit of the series that a study runs over, whose findings are said as soon as no later step can take them back.
 ///
 /// Of a series on disk that is before the study spends time. Weights that are still on the Hub are looked over when they come;
 /// that two steps have the same files, the Hub's listing told before.
@@ -23,12 +23,11 @@ impl Watch {
     }
 
     /// Looks over a checkpoint whose turn has come.
-    pub fn see(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+    pub fn see(&mut self, checkpoint: &Checkpoint) {
         if !self.ahead {
-            self.audit.checkpoints.push(CheckpointAudit::of(checkpoint)?);
+            self.audit.add(checkpoint.step(), CheckpointAudit::of(checkpoint));
             self.say(Finding::is_settled);
         }
-        Ok(())
     }
 
     /// What was found, once all checkpoints have been seen.

@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 /// The Hub lists a thousand files a page; more pages than this are a server going in circles.
 const MAX_PAGES: usize = 1000;
 
+/// Of a branch or tag; the Hub's own have 250 bytes at most.
+const LONGEST_NAME: usize = 250;
+
 /// A branch or tag of a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revision {
@@ -131,7 +134,8 @@ impl Client {
 
 /// The error for a revision that is not there, with those that come near.
 pub(super) fn no_revision(repository: &Repository, revision: &str, known: &[&str]) -> HubError {
-    let mut near: Vec<(usize, &str)> = known.iter().map(|name| (distance(revision, name), *name)).collect();
+    let short = known.iter().filter(|name| name.len() <= LONGEST_NAME);
+    let mut near: Vec<(usize, &str)> = short.map(|name| (distance(revision, name), *name)).collect();
     near.sort();
     let near: Vec<&str> = near.into_iter().map(|(_, name)| name).take(5).collect();
     let place = format!("{}@{revision}", repository.id());

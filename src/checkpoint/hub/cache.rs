@@ -10,10 +10,12 @@
 //! ```
 
 use super::api::{is_hash, RemoteFile, Revision};
+use super::error::{HubError, HubErrorKind as Kind};
 use super::Repository;
 use crate::checkpoint::repository::is_revision;
 use crate::{files, Error, Result};
 use std::fs::{self, File, TryLockError};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -28,15 +30,19 @@ pub(super) struct Cache {
 
 /// Keeps other threads and programs from the same blob, until dropped.
 #[derive(Debug)]
-pub(super) struct Lock {
-    /// `None` where the file system knows no locks.
-    file: Option<File>,
+pub(super) enum Lock {
+    /// The system's lock on an open file.
+    Of(#[allow(dead_code)] File),
+    /// Where the file system knows no such locks, the file itself is the lock as long as it is there; Python has it so too.
+    Soft(PathBuf),
 }
 
-impl Lock {
-    /// Whether nobody else can be at work on the blob.
-    pub(super) fn holds(&self) -> bool {
-        self.file.is_some()
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Lock::Soft(path) = self {
+            // One that stays is told of by whoever waits for it.
+            let _ = fs::remove_file(path);
+        }
     }
 }
 
@@ -152,14 +158,50 @@ impl Cache {
         wanted: bool,
     ) -> Result<bool> {
         let pointer = self.snapshot(repository, commit).join(&file.path);
-        fs::remove_file(&pointer).map_err(Error::io(&pointer, "delete"))?;
+        // Another file of the commit may have been the same one.
+        super::download::remove(&pointer)?;
         let blob = self.blob(repository, &file.hash);
         let snapshots = self.folder(repository).join("snapshots");
         let used = wanted || is_used(&snapshots, &blob).map_err(Error::io(&snapshots, "read"))?;
         if !used {
-            fs::remove_file(&blob).map_err(Error::io(&blob, "delete"))?;
+            super::download::remove(&blob)?;
         }
         Ok(!used)
+    }
+
+    /// The lock at `path`, or `None` if another program has it.
+    fn try_lock(&self, path: &Path, lock: impl Fn(&File) -> Result<(), TryLockError>) -> Result<Option<Lock>> {
+        let mut options = File::options();
+        options.write(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o664);
+        let (mut file, made) = match options.clone().create_new(true).open(path) {
+            Ok(file) => (file, true),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => match options.open(path) {
+                Ok(file) => (file, false),
+                // Given back in between.
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                // Another user's, in a cache that a group shares.
+                Err(_) => (File::open(path).map_err(Error::io(path, "open"))?, false),
+            },
+            Err(error) => return Err(Error::io(path, "create")(error)),
+        };
+        match lock(&file) {
+            // Python deletes the file of a lock that it gives back: then another one is the lock now.
+            Ok(()) => Ok(is_there(&file).then_some(Lock::Of(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) if unsupported(&error) => {
+                if !made {
+                    return Ok(None);
+                }
+                let soft = Lock::Soft(path.to_path_buf());
+                let host = rustix::system::uname();
+                let holder = format!("{}\n{}\n", std::process::id(), host.nodename().to_string_lossy());
+                file.write_all(holder.as_bytes()).map_err(Error::io(path, "write"))?;
+                Ok(Some(soft))
+            }
+            Err(TryLockError::Error(error)) => Err(Error::io(path, "lock")(error)),
+        }
     }
 
     /// The lock of a blob, waited for if need be.
@@ -168,28 +210,30 @@ impl Cache {
         make_parent(&path)?;
         let mut told = Instant::now();
         loop {
-            let file = File::options().create(true).truncate(false).write(true).open(&path);
-            let file = file.map_err(Error::io(&path, "create"))?;
-            match file.try_lock() {
-                // Python deletes the file of a lock that it gives back: then another one is the lock now.
-                Ok(()) if is_there(&file) => return Ok(Lock { file: Some(file) }),
-                Ok(()) => continue,
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => {
-                    tracing::debug!("{}: no lock here ({error}); going on without", path.display());
-                    return Ok(Lock { file: None });
+            match self.try_lock(&path, File::try_lock)? {
+                Some(lock) => return Ok(lock),
+                None if stop.load(Ordering::Relaxed) => {
+                    let message = "the wait for another program that fetches the same file was stopped";
+                    return Err(HubError::new(Kind::Stopped, path.display(), message).into());
                 }
-            }
-            if stop.load(Ordering::Relaxed) {
-                return Err(Error::Data(format!("the wait for {} was stopped", path.display())));
+                None => {}
             }
             if told.elapsed() >= TELL_EVERY {
-                tracing::info!("{}: waiting for another program that fetches the same file", path.display());
+                tracing::info!(
+                    "{}: waiting for another program that fetches the same file; delete this file if there is none",
+                    path.display()
+                );
                 told = Instant::now();
             }
             std::thread::sleep(Duration::from_millis(50));
         }
     }
+}
+
+/// Whether the file system has no locks, rather than somebody else this one.
+fn unsupported(error: &std::io::Error) -> bool {
+    let codes = [rustix::io::Errno::NOSYS, rustix::io::Errno::OPNOTSUPP, rustix::io::Errno::NOLCK];
+    codes.iter().any(|code| error.raw_os_error() == Some(code.raw_os_error())) || error.kind() == ErrorKind::Unsupported
 }
 
 /// Whether any file under `folder` is a link to `blob`.
@@ -280,11 +324,26 @@ mod tests {
         let (dir, cache, repository) = cache();
         let go = AtomicBool::new(false);
         let lock = cache.lock(&repository, "h", &go).unwrap();
-        assert!(lock.holds());
         let stop = AtomicBool::new(true);
         assert!(cache.lock(&repository, "h", &stop).unwrap_err().to_string().contains("stopped"));
         drop(lock);
         fs::remove_file(dir.path().join(".locks/models--owner--name/h.lock")).unwrap();
-        assert!(cache.lock(&repository, "h", &stop).unwrap().holds());
+        cache.lock(&repository, "h", &stop).unwrap();
+    }
+
+    /// As filelock's `SoftFileLock`, which Python falls back to: the file's being there is the lock.
+    #[test]
+    fn without_locks_of_the_system_the_file_is_the_lock_while_it_is_there() {
+        let (dir, cache, _) = cache();
+        let path = dir.path().join("h.lock");
+        let none = |_: &File| Err(TryLockError::Error(rustix::io::Errno::NOSYS.into()));
+        let lock = cache.try_lock(&path, none).unwrap().unwrap();
+        assert!(fs::read_to_string(&path).unwrap().starts_with(&format!("{}\n", std::process::id())));
+        assert!(cache.try_lock(&path, none).unwrap().is_none());
+        drop(lock);
+        assert!(!path.exists());
+        assert!(cache.try_lock(&path, none).unwrap().is_some());
+        let broken = |_: &File| Err(TryLockError::Error(rustix::io::Errno::IO.into()));
+        assert!(cache.try_lock(&path, broken).is_err());
     }
 }

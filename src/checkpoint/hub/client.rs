@@ -8,7 +8,7 @@ use crate::{Error, Result};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
@@ -20,6 +20,28 @@ use ureq::{Agent, Body};
 const MAX_REDIRECTS: usize = 20;
 /// A listing of a thousand files has a few hundred kilobytes.
 const MAX_ANSWER_BYTES: u64 = 64 << 20;
+
+/// The parts of a path that names a repository.
+#[derive(Debug, PartialEq)]
+struct Route<'a> {
+    /// `/` or `/api/models/`.
+    before: &'a str,
+    /// Owner and name.
+    name: &'a str,
+    after: &'a str,
+}
+
+impl<'a> Route<'a> {
+    fn of(path: &'a str) -> Option<Self> {
+        let before = if path.starts_with("/api/models/") { "/api/models/" } else { "/" };
+        let rest = path.strip_prefix(before).filter(|rest| !rest.starts_with("api/"))?;
+        let owner = rest.find('/')?;
+        let name = rest.get(owner + 1..)?;
+        let end = owner + 1 + name.find('/').unwrap_or(name.len());
+        let (name, after) = rest.split_at_checked(end)?;
+        (owner > 0 && !name.ends_with('/')).then_some(Route { before, name, after })
+    }
+}
 
 /// What a request is about, for messages.
 #[derive(Clone, Copy, Debug)]
@@ -203,7 +225,7 @@ impl Client {
                         return Err(HubError::new(Kind::Answer, target, message).into());
                     }
                     if own {
-                        self.tell_new_name(&location, target);
+                        self.tell_new_name(&url, &location, target);
                     }
                     url = location;
                 }
@@ -214,20 +236,18 @@ impl Client {
         Err(HubError::new(Kind::Answer, target, message).into())
     }
 
-    /// Says once that a repository has another name now.
-    fn tell_new_name(&self, location: &str, target: Target<'_>) {
-        if url::origin(location).as_ref() != Some(&self.origin) {
+    /// Says once that a repository has another name now: the redirect is the same route under another owner and name.
+    fn tell_new_name(&self, from: &str, to: &str, target: Target<'_>) {
+        if url::origin(to).as_ref() != Some(&self.origin) {
             return;
         }
         let base = url::path(&self.endpoint);
-        let path = url::path(location).strip_prefix(base).unwrap_or_default();
-        let path = path.strip_prefix("/api/models").unwrap_or(path);
-        let mut parts = path.split('/').skip(1);
-        let (Some(owner), Some(name)) = (parts.next(), parts.next()) else { return };
-        let new = format!("{owner}/{name}");
-        if new == target.repository || owner.is_empty() || name.is_empty() {
+        let route = |url| Route::of(url::path(url).strip_prefix(base).unwrap_or_default());
+        let (Some(old), Some(new)) = (route(from), route(to)) else { return };
+        if (old.before, old.after) != (new.before, new.after) || old.name != target.repository || new.name == old.name {
             return;
         }
+        let new = new.name;
         let mut told = self.renamed.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if told.insert(target.repository.to_string()) {
             tracing::warn!("{}: the repository has been renamed to {new}; use that name", target.repository);
@@ -266,7 +286,14 @@ impl Client {
                 (Kind::Denied, message)
             }
             _ if said.contains("resource is disabled") => (Kind::Denied, "has been disabled by the Hub".into()),
-            ("RepoNotFound", _) | (_, 401) if with_token => {
+            (code, 401) if with_token && code != "RepoNotFound" => {
+                let said = if said.is_empty() { String::new() } else { format!(" ({said})") };
+                let message = format!(
+                    "the Hub does not let the token in{said}; check the name, and that the token is valid: {log_in}, or unset it"
+                );
+                (Kind::Denied, message)
+            }
+            ("RepoNotFound", _) if with_token => {
                 let message =
                     "there is no such repository, nor a folder of that name here, or it is private and the token's \
                                owner has no access; check the name";
@@ -314,7 +341,8 @@ impl Client {
             let message = format!("{reason} and asks to come back in {} s; run it again then", asked.as_secs());
             return Err(HubError::new(Kind::Unreachable, target, message).into());
         }
-        let wait = asked.unwrap_or_else(|| self.retry.wait(*attempt, &target.to_string()));
+        // A server that asks for none does not mean at once, and again at once.
+        let wait = asked.unwrap_or_default().max(self.retry.wait(*attempt, &target.to_string()));
         tracing::warn!(
             "{target}: {reason}; attempt {} of {} in {:.1} s",
             *attempt + 1,
@@ -366,13 +394,18 @@ impl Linked {
 
 fn connection(error: ureq::Error, url: &str, target: Target<'_>) -> Failure {
     let host = url::host(url);
+    let insecure = |reason: &dyn fmt::Display| {
+        let message = format!(
+            "no secure connection to {host} ({reason}); if your network puts in certificates of its own, set SSL_CERT_FILE to a \
+             file of them"
+        );
+        HubError::new(Kind::Unreachable, target, message).into()
+    };
     match error {
-        ureq::Error::Rustls(reason) => {
-            let message = format!(
-                "no secure connection to {host} ({reason}); if your network puts in certificates of its own, set SSL_CERT_FILE to \
-                 a file of them"
-            );
-            HubError::new(Kind::Unreachable, target, message).into()
+        ureq::Error::Rustls(reason) => insecure(&reason),
+        // What fails in a handshake comes as this: a certificate that is not trusted, or no TLS at the other end.
+        ureq::Error::Io(reason) if url.starts_with("https:") && reason.kind() == ErrorKind::InvalidData => {
+            insecure(&reason)
         }
         ureq::Error::BadUri(_) | ureq::Error::InvalidProxyUrl | ureq::Error::Http(_) | ureq::Error::Tls(_) => {
             HubError::new(Kind::Unreachable, target, format!("no connection to {host} ({error})")).into()

@@ -11,8 +11,8 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 const CHUNK: usize = 1 << 20;
@@ -33,7 +33,7 @@ impl Hub {
         if has_size(&pointer, file.size) {
             return Ok(false);
         }
-        let lock = cache.lock(repository, &file.hash, stop)?;
+        let _lock = cache.lock(repository, &file.hash, stop)?;
         let blob = cache.blob(repository, &file.hash);
         let fetch = !has_size(&blob, file.size);
         if fetch {
@@ -41,10 +41,7 @@ impl Hub {
                 return Err(self.offline(repository, &format!("lacks `{}`", file.path)).into());
             }
             make_parent(&blob)?;
-            let incomplete = match lock.holds() {
-                true => cache.incomplete(repository, &file.hash),
-                false => unshared(&cache.incomplete(repository, &file.hash)),
-            };
+            let incomplete = cache.incomplete(repository, &file.hash);
             self.fetch_blob(repository, commit, file, &incomplete, stop)?;
             fs::rename(&incomplete, &blob).map_err(Error::io(&blob, "rename to"))?;
         }
@@ -75,7 +72,7 @@ impl Hub {
                 Ok(()) => match check(incomplete, file)? {
                     None => break,
                     Some(difference) => {
-                        fs::remove_file(incomplete).map_err(Error::io(incomplete, "delete"))?;
+                        remove(incomplete)?;
                         if !std::mem::take(&mut again) {
                             let message = format!(
                                 "does not arrive as listed: {difference}; try later, or check mirrors and proxies on the way"
@@ -145,7 +142,12 @@ impl Hub {
             // The whole file, whatever was asked for.
             _ => have = 0,
         }
-        let out = File::options().create(true).truncate(false).write(true).open(incomplete);
+        let mut options = File::options();
+        options.create(true).truncate(false).write(true);
+        // In a cache that others write to, no link of theirs decides which file is written.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, rustix::fs::OFlags::NOFOLLOW.bits() as i32);
+        let out = options.open(incomplete);
         let mut out = out
             .and_then(|out| out.set_len(have).map(|()| out))
             .map_err(Error::io(incomplete, "write"))
@@ -170,7 +172,7 @@ impl Hub {
             have += read as u64;
             if have > file.size {
                 remove(incomplete).map_err(lasting)?;
-                let message = format!("is longer than the {} bytes of the repository's listing", file.size);
+                let message = format!("is longer than the {} bytes of the repository's listing; try later, or check mirrors and proxies on the way", file.size);
                 return Err(HubError::new(Kind::Corrupt, target, message).into());
             }
             let bytes = chunk.get(..read).unwrap_or_default();
@@ -219,18 +221,12 @@ fn has_size(path: &Path, size: u64) -> bool {
     fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == size)
 }
 
-fn remove(path: &Path) -> Result<()> {
+/// Deletes a file, unless it is not there.
+pub(super) fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path, "delete")(error)),
         _ => Ok(()),
     }
-}
-
-/// A name that no other thread or program writes to.
-fn unshared(incomplete: &Path) -> PathBuf {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
-    incomplete.with_extension(format!("{}-{unique}.incomplete", std::process::id()))
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub enum HubErrorKind {
 
 impl HubError {
     pub(super) fn new(kind: HubErrorKind, place: impl fmt::Display, message: impl Into<String>) -> Self {
-        HubError { kind, place: place.to_string(), message: message.into() }
+        HubError { kind, place: harmless(&place.to_string()), message: harmless(&message.into()) }
     }
 
     /// The kind.
@@ -50,6 +50,13 @@ impl HubError {
     pub fn place(&self) -> &str {
         &self.place
     }
+}
+
+/// What a server says may hold what would move a terminal's cursor, or no end.
+fn harmless(text: &str) -> String {
+    const MOST: usize = 2000;
+    let plain = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    text.chars().take(MOST).map(plain).collect()
 }
 
 impl fmt::Display for HubError {

@@ -112,7 +112,7 @@ impl Hub {
     ///
     /// # Errors
     /// [`Error::Hub`](crate::Error::Hub), of kind [`HubErrorKind::RevisionNotFound`] with the names that come near if there is
-    /// no such revision; [`Error::Io`](crate::Error::Io) if the cache cannot be written.
+    /// no such revision.
     pub fn resolve(&self, repository: &Repository) -> Result<String> {
         let revision = repository.revision().unwrap_or(MAIN);
         if api::is_hash(revision, 40) {
@@ -123,8 +123,15 @@ impl Hub {
             return recorded.ok_or_else(|| self.offline(repository, "has no record of that revision").into());
         }
         let commit = self.0.client.resolve(repository, revision)?;
-        self.0.cache.record(repository, revision, &commit)?;
+        self.record(repository, revision, &commit);
         Ok(commit)
+    }
+
+    /// Writes down a revision's commit, for a time without the Hub. A cache that may only be read can do without.
+    fn record(&self, repository: &Repository, revision: &str, commit: &str) {
+        if let Err(error) = self.0.cache.record(repository, revision, commit) {
+            tracing::warn!("{repository}: {revision} is not recorded for use offline: {error}");
+        }
     }
 
     /// The files of a commit, sorted by path.

@@ -17,7 +17,9 @@ pub(super) const TOKENIZER: &str = "tokenizer.json";
 /// Where weights lie, in the order in which [`crate::checkpoint::Weights`] looks for them.
 const WEIGHTS: [&str; 4] =
     ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
-/// The index of the largest BLOOM is a few hundred kilobytes.
+/// BLOOM's configurations have a kilobyte, its tokenizer 14 megabytes, and the index of the largest a few hundred kilobytes.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
+const MAX_TOKENIZER_BYTES: u64 = 256 << 20;
 const MAX_INDEX_BYTES: u64 = 64 << 20;
 
 /// A checkpoint on the Hub, its configuration and tokenizer in the cache already.
@@ -69,9 +71,13 @@ impl Remote {
         }
         let files = hub.files(repository, commit)?;
         let named = |path: &str| files.iter().find(|file| file.path == path);
-        let config = named(CONFIG).ok_or_else(|| remote.lacks("holds no `config.json`; is it a model?"))?;
+        let config = named(CONFIG).ok_or_else(|| {
+            remote.lacks("holds no `config.json`; name a repository with a model in Hugging Face layout")
+        })?;
+        remote.small(config, MAX_CONFIG_BYTES)?;
         hub.fetch(repository, commit, config)?;
         if let Some(tokenizer) = named(TOKENIZER) {
+            remote.small(tokenizer, MAX_TOKENIZER_BYTES)?;
             hub.fetch(repository, commit, tokenizer)?;
         }
         if !remote.is_fetched() {
@@ -119,7 +125,10 @@ impl Remote {
     pub(in crate::checkpoint) fn fetch(&self, stop: &AtomicBool) -> Result<()> {
         for file in &self.weights {
             if self.hub.download(&self.repository, &self.commit, file, stop)? {
-                self.fetched.lock().unwrap_or_else(PoisonError::into_inner).insert(file.path.clone());
+                // With all files that are the same to the byte, which are links to one blob.
+                let same = self.weights.iter().filter(|other| other.hash == file.hash);
+                let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+                fetched.extend(same.map(|other| other.path.clone()));
             }
         }
         if self.is_fetched() {
@@ -146,21 +155,23 @@ impl Remote {
 
     /// Deletes the weights that were fetched here. A blob that a `later` checkpoint has too stays, and goes with that one.
     pub(in crate::checkpoint) fn evict<'a>(&self, later: impl Iterator<Item = &'a Remote>) {
-        let later: Vec<&Remote> = later.filter(|later| later.repository == self.repository).collect();
+        // Revisions of one repository share their blobs.
+        let later: Vec<&Remote> = later.filter(|later| later.repository.id() == self.repository.id()).collect();
         let fetched = std::mem::take(&mut *self.fetched.lock().unwrap_or_else(PoisonError::into_inner));
         for file in self.weights.iter().filter(|file| fetched.contains(&file.path)) {
             let heir = later.iter().find_map(|later| {
                 let same = later.weights.iter().find(|other| other.hash == file.hash)?;
-                Some((later, same.path.clone()))
+                Some((*later, same))
             });
-            let wanted = heir.is_some();
-            if let Some((later, path)) = heir {
-                later.fetched.lock().unwrap_or_else(PoisonError::into_inner).insert(path);
-            }
             let cache = &self.hub.0.cache;
-            let removed = cache
-                .lock(&self.repository, &file.hash, &AtomicBool::new(false))
-                .and_then(|_lock| cache.remove(&self.repository, &self.commit, file, wanted));
+            let removed = cache.lock(&self.repository, &file.hash, &AtomicBool::new(false)).and_then(|_lock| {
+                if let Some((later, file)) = heir {
+                    // Linked at once: a blob that no link leads to would be nobody's if this run ended now.
+                    cache.link(&self.repository, &later.commit, file)?;
+                    later.fetched.lock().unwrap_or_else(PoisonError::into_inner).insert(file.path.clone());
+                }
+                cache.remove(&self.repository, &self.commit, file, heir.is_some())
+            });
             match removed {
                 Ok(_) => tracing::debug!("{}: {} is deleted from the cache", self.place(), file.path),
                 Err(error) => tracing::warn!("{}: {} stays in the cache: {error}", self.place(), file.path),
@@ -176,10 +187,23 @@ impl Remote {
         HubError::new(Kind::FileNotFound, self.place(), message)
     }
 
+    /// Refuses a file that is fetched before the room on disk is reckoned, and read whole, unless it is small.
+    fn small(&self, file: &RemoteFile, most: u64) -> Result<()> {
+        if file.size <= most {
+            return Ok(());
+        }
+        let message = format!(
+            "`{}` has {} bytes, where no model's has more than {most}; do not use this repository",
+            file.path, file.size
+        );
+        Err(HubError::new(Kind::Answer, self.place(), message).into())
+    }
+
     /// The files of the weights that the folder holds, if all are there: the first of [`WEIGHTS`], and its shards.
     fn files_here(&self) -> Option<Vec<String>> {
         let here = |name: &str| self.dir.join(name).is_file();
-        let first = WEIGHTS.iter().find(|name| here(name))?;
+        // As the reader looks: a link to nowhere is a layout that lacks its file.
+        let first = WEIGHTS.iter().find(|name| self.dir.join(name).symlink_metadata().is_ok())?;
         let mut files = vec![first.to_string()];
         if first.ends_with(".index.json") {
             // An index that cannot be read is the reader's to complain of.
@@ -198,10 +222,7 @@ impl Remote {
         if !first.path.ends_with(".index.json") {
             return Ok(vec![first]);
         }
-        if first.size > MAX_INDEX_BYTES {
-            let message = format!("`{}` has {} bytes; an index has at most {MAX_INDEX_BYTES}", first.path, first.size);
-            return Err(HubError::new(Kind::Answer, self.place(), message).into());
-        }
+        self.small(&first, MAX_INDEX_BYTES)?;
         let index = self.hub.fetch(&self.repository, &self.commit, &first)?;
         let mut weights = vec![first];
         for shard in read_index(&index)? {

@@ -56,7 +56,9 @@ pub(in crate::checkpoint) fn check_room(checkpoints: &[Checkpoint], evict: bool,
 /// after their last use. A blob of several checkpoints is there once.
 fn need(lacking: &[BTreeMap<PathBuf, u64>], evict: bool) -> Need {
     let all: BTreeMap<&PathBuf, u64> = lacking.iter().flatten().map(|(blob, size)| (blob, *size)).collect();
-    let fetch = all.values().sum();
+    // A server may list sizes whose sum is beyond any disk.
+    let sum = |sizes: &mut dyn Iterator<Item = &u64>| sizes.fold(0, |sum: u64, size| sum.saturating_add(*size));
+    let fetch = sum(&mut all.values());
     if !evict {
         return Need { fetch, most: fetch };
     }
@@ -68,7 +70,7 @@ fn need(lacking: &[BTreeMap<PathBuf, u64>], evict: bool) -> Need {
     let mut most = 0;
     for i in 0..lacking.len() {
         here.extend(lacking.iter().skip(i).take(2).flat_map(BTreeMap::keys));
-        most = most.max(here.iter().filter_map(|blob| all.get(blob)).sum());
+        most = most.max(sum(&mut here.iter().filter_map(|blob| all.get(blob))));
         here.retain(|blob| last.get(blob).is_some_and(|last| *last > i));
     }
     Need { fetch, most }
@@ -119,6 +121,14 @@ mod tests {
         assert_eq!(need(&series, false), Need { fetch: 15, most: 15 });
         // a stays while b and c come.
         assert_eq!(need(&series, true), Need { fetch: 15, most: 15 });
+    }
+
+    #[test]
+    fn no_sizes_are_too_large_to_add() {
+        let series = [blobs(&[("a", u64::MAX), ("b", 1 << 63)]), blobs(&[("c", 1 << 63)])];
+        for evict in [false, true] {
+            assert_eq!(need(&series, evict), Need { fetch: u64::MAX, most: u64::MAX });
+        }
     }
 
     #[test]

@@ -24,15 +24,15 @@ impl Hub {
     /// [`Error::Hub`] if anything of that fails, if no revision fits, or if a step has none; as [`Checkpoint::open`] for a
     /// released model on disk.
     pub fn series(&self, repository: &Repository, settings: &SeriesSettings) -> Result<Series> {
-        if repository.revision().is_some() {
-            let checkpoint = self.checkpoint(repository, settings)?;
-            return Series::new(checkpoint.model().to_string(), vec![checkpoint], settings.evict);
-        }
         let mut fallback = Fallback::new(self, repository, settings);
         let mut checkpoints = Vec::new();
-        for (step, revision) in self.steps(repository, settings)? {
-            self.0.cache.record(repository, &revision.name, &revision.commit)?;
-            checkpoints.push(self.at(repository, &revision.commit, step, &mut fallback)?);
+        if repository.revision().is_some() {
+            checkpoints.push(self.checkpoint(repository, settings)?);
+        } else {
+            for (step, revision) in self.steps(repository, settings)? {
+                self.record(repository, &revision.name, &revision.commit);
+                checkpoints.push(self.at(repository, &revision.commit, step, &mut fallback)?);
+            }
         }
         if let Some(released) = &settings.released {
             if settings.steps.is_empty() || settings.steps.contains(&Step::Final) {
@@ -40,7 +40,11 @@ impl Hub {
             }
         }
         warn_of_the_same(&checkpoints);
-        Series::new(repository.model().to_string(), checkpoints, settings.evict)
+        let series = Series::new(repository.model().to_string(), checkpoints, settings.evict)?;
+        match settings.steps.is_empty() {
+            true => Ok(series),
+            false => series.select(&settings.steps),
+        }
     }
 
     /// The checkpoint of a repository's revision, or of `main`, with its weights still to be fetched
@@ -211,11 +215,11 @@ impl<'a> Fallback<'a> {
     }
 }
 
-/// Warns of steps that have the same weights to the byte: uploads under a wrong name.
+/// Warns of steps that have the same weights to the byte: uploads under a wrong name. The released model may well be the last step.
 fn warn_of_the_same(checkpoints: &[Checkpoint]) {
     let mut steps: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
     for checkpoint in checkpoints {
-        if let Some(remote) = checkpoint.remote() {
+        if let Some(remote) = checkpoint.remote().filter(|_| checkpoint.step() != Step::Final) {
             steps.entry(remote.hashes()).or_default().push(checkpoint.step().to_string());
         }
     }

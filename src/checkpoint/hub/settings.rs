@@ -38,7 +38,7 @@ impl HubSettings {
     /// Yes is `1`, `true`, `yes` or `on`. Proxies are those of `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
     ///
     /// # Errors
-    /// [`Error::Data`] if no variable says where the cache is to lie, [`Error::Io`] if the token's file cannot be read.
+    /// [`Error::Data`] if no variable says where the cache is to lie, or a token is none, [`Error::Io`] if the token's file cannot be read.
     pub fn from_env() -> Result<Self> {
         Self::from_variables(|name| std::env::var(name).ok())
     }
@@ -59,10 +59,14 @@ impl HubSettings {
         };
         let token = match given("HF_TOKEN").or_else(|| given("HUGGING_FACE_HUB_TOKEN")) {
             _ if yes("HF_HUB_DISABLE_IMPLICIT_TOKEN") => None,
-            Some(token) => Token::new(&token),
+            Some(token) => Some(Token::new(&token).ok_or_else(|| not_a_token("HF_TOKEN"))?),
             None => match path("HF_TOKEN_PATH").or_else(|| Some(home()?.join("token"))) {
                 Some(file) if file.is_file() => {
-                    Token::new(&fs::read_to_string(&file).map_err(Error::io(&file, "read"))?)
+                    let text = fs::read_to_string(&file).map_err(Error::io(&file, "read"))?;
+                    match text.trim().is_empty() {
+                        true => None,
+                        false => Some(Token::new(&text).ok_or_else(|| not_a_token(&file.display().to_string()))?),
+                    }
                 }
                 _ => None,
             },
@@ -78,6 +82,12 @@ impl HubSettings {
             certificates: path("SSL_CERT_FILE"),
         })
     }
+}
+
+fn not_a_token(place: &str) -> Error {
+    Error::Data(format!(
+        "{place} holds spaces or letters that no token has; put in the token alone, such as hf_..., or unset it"
+    ))
 }
 
 pub(super) const ENDPOINT: &str = "https://huggingface.co";
@@ -211,6 +221,8 @@ mod tests {
         assert_eq!(token(&[("HF_HOME", home), ("HF_TOKEN_PATH", other.to_str().unwrap())]).unwrap(), "Bearer hf_other");
         assert_eq!(token(&[("HF_HOME", home), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")]), None);
         assert_eq!(token(&[("HF_HOME", "/nowhere")]), None);
+        let wrong = settings(&[("HF_HOME", home), ("HF_TOKEN", "Bearer hf_given")]).unwrap_err().to_string();
+        assert!(wrong.starts_with("HF_TOKEN holds") && !wrong.contains("given"), "{wrong}");
         assert!(!format!("{:?}", settings(&[("HF_HOME", home)]).unwrap()).contains("hf_"));
         assert_eq!(Token::new("two words"), None);
     }
