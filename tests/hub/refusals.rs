@@ -118,7 +118,11 @@ fn files_that_are_missing() {
         });
         bench.fetch(&bench.hub())
     };
-    refused(fetch(&[("README.md", b"")]), HubErrorKind::FileNotFound, &["no `config.json`", "is it a model?"]);
+    refused(
+        fetch(&[("README.md", b"")]),
+        HubErrorKind::FileNotFound,
+        &["no `config.json`", "name a repository with a model"],
+    );
     let other: &[(&str, &[u8])] = &[("config.json", CONFIG), ("tf_model.h5", b"")];
     refused(fetch(other), HubErrorKind::FileNotFound, &["no weights that can be read", "pytorch_model.bin.index.json"]);
     let index: &[u8] = br#"{"weight_map": {"a": "one.safetensors"}}"#;
