@@ -3,7 +3,7 @@ use tch::{Device, Tensor};
 
 /// Sentences packed end to end, without padding.
 ///
-/// Attention works on runs of neighbours of one length: sorted by length, a batch needs the fewest runs.
+/// Attention works on groups of neighbours of like length, each padded to its longest: sorted by length, a batch wastes least.
 ///
 /// # Examples
 /// ```

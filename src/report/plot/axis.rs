@@ -120,12 +120,12 @@ impl StepAxis {
             })
             .collect();
         let has_zero = steps.contains(&Step::Number(0));
-        let hinto_final = steps.contains(&Step::Final);
+        let has_final = steps.contains(&Step::Final);
         let mut axis = StepAxis { zero: None, last: None, log: None, breaks: Vec::new() };
         let (Some(&low), Some(&high)) = (numbers.first(), numbers.last()) else {
-            axis.zero = has_zero.then_some(if hinto_final { left } else { middle });
-            axis.last = hinto_final.then_some(if has_zero { right } else { middle });
-            axis.breaks.extend((has_zero && hinto_final).then_some(middle));
+            axis.zero = has_zero.then_some(if has_final { left } else { middle });
+            axis.last = has_final.then_some(if has_zero { right } else { middle });
+            axis.breaks.extend((has_zero && has_final).then_some(middle));
             return axis;
         };
         if has_zero {
@@ -133,7 +133,7 @@ impl StepAxis {
             axis.breaks.push(left + slot / 2.0);
             left += slot;
         }
-        if hinto_final {
+        if has_final {
             axis.last = Some(right);
             axis.breaks.push(right - slot / 2.0);
             right -= slot;
