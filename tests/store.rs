@@ -8,11 +8,11 @@ use isogloss::bloom::{Bloom, Extent};
 use isogloss::checkpoint::Checkpoint;
 use isogloss::treebank::{ReadSettings, Scheme, Sentences, Source, Treebank, TreebankFiles, Word};
 use isogloss::{Error, Result, Site};
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tch::{Device, Kind};
 
 const SITES: [Site; 3] = [Site::Residual(1), Site::MlpActivation(0), Site::Residual(2)];
@@ -73,7 +73,7 @@ fn snapshot(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 struct Killed<'a> {
     sentences: &'a dyn Sentences,
     after: usize,
-    pass: Cell<usize>,
+    pass: AtomicUsize,
 }
 
 impl Sentences for Killed<'_> {
@@ -86,7 +86,7 @@ impl Sentences for Killed<'_> {
     }
 
     fn visit(&self, visit: &mut dyn FnMut(&[Word]) -> Result<()>) -> Result<()> {
-        let pass = self.pass.replace(self.pass.get() + 1);
+        let pass = self.pass.fetch_add(1, Ordering::Relaxed);
         let mut seen = 0;
         self.sentences.visit(&mut |words| {
             if pass == 1 && seen == self.after {
@@ -155,7 +155,7 @@ fn a_run_killed_at_any_sentence_ends_in_the_same_bytes() {
     let (expected, sentences) = (snapshot(&whole), in_memory.sentences.len());
     for part in 0..10 {
         let dir = dir.path().join(format!("killed-{part}"));
-        let killed = Killed { sentences: &files, after: sentences * part / 10, pass: Cell::new(0) };
+        let killed = Killed { sentences: &files, after: sentences * part / 10, pass: AtomicUsize::new(0) };
         assert_eq!(write(&dir, &model, &killed, &settings).unwrap_err().to_string(), "killed");
         assert!(Store::open(&dir).is_err());
         let there = fs::read_dir(&dir).unwrap().count();

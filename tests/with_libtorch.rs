@@ -4,7 +4,8 @@
 use std::fs;
 use std::os::unix::fs::{symlink, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 use tempfile::TempDir;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/with-libtorch");
@@ -55,6 +56,19 @@ echo "LIBTORCH=${LIBTORCH-} CHOSEN=${LIBTORCH_USE_PYTORCH-} BYPASS=${LIBTORCH_BY
 exit 42
 "#;
 
+/// A file cannot be run while a process has it open for writing, and a process that is being started has open what its parent had: so no
+/// stub is written while a process starts.
+static STARTING: Mutex<()> = Mutex::new(());
+
+fn start(command: &mut Command) -> Child {
+    let _guard = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    command.spawn().unwrap()
+}
+
+fn output(command: &mut Command) -> Output {
+    start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped())).wait_with_output().unwrap()
+}
+
 /// A simulated system. As made: root, compilers, OpenBLAS, Python with venv and network, but no PyTorch.
 struct System {
     folder: TempDir,
@@ -95,6 +109,7 @@ impl System {
 
     fn stub(&self, name: &str, text: &str) {
         let path = self.path("bin").join(name);
+        let _guard = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         fs::write(&path, format!("#!/usr/bin/env bash\n{text}")).unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
@@ -121,7 +136,8 @@ impl System {
     }
 
     fn run(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
-        self.command(arguments).envs(variables.iter().copied()).output().unwrap()
+        let mut command = self.command(arguments);
+        output(command.envs(variables.iter().copied()))
     }
 
     /// Runs `cargo test`, which must be reached, and returns what the stub of cargo said of its environment.
@@ -240,7 +256,7 @@ fn pytorch_is_installed_once_where_there_is_none() {
 #[test]
 fn two_at_once_install_once() {
     let system = System::new();
-    let start = || system.command(&["cargo", "test"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let start = || start(system.command(&["cargo", "test"]).stdout(Stdio::null()).stderr(Stdio::null()));
     let mut both = [start(), start()];
     for child in &mut both {
         assert_eq!(child.wait().unwrap().code(), Some(42));
@@ -278,7 +294,7 @@ fn each_failure_of_the_installation_names_its_cure() {
         &system.failure(&[("XDG_CACHE_HOME", file.to_str().unwrap())]),
         &["cannot be written", "set XDG_CACHE_HOME"],
     );
-    let output = system.command(&["cargo", "test"]).env_remove("HOME").output().unwrap();
+    let output = output(system.command(&["cargo", "test"]).env_remove("HOME"));
     assert_says(&text(&output.stderr), &["neither HOME nor XDG_CACHE_HOME is set"]);
     system.remove("bin/python3");
     assert_says(&system.failure(&[]), &["there is no python3", "apt-get install python3 python3-venv", "LIBTORCH"]);

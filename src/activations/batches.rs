@@ -19,6 +19,8 @@ pub(super) trait Compute {
     type Prepared;
     /// Rows that are on their way.
     type Pending;
+    /// Where rows go.
+    type Rows;
 
     /// Makes a batch ready, without the device.
     fn prepare(&self, jobs: &[Job]) -> Result<Self::Prepared>;
@@ -30,12 +32,23 @@ pub(super) trait Compute {
     fn wait(&self) -> Result<()>;
 
     /// Puts rows that have come in their places.
-    fn take(&mut self, jobs: &[Job], pending: Self::Pending) -> Result<()>;
+    fn take(&self, jobs: &[Job], pending: Self::Pending, rows: &mut Self::Rows) -> Result<()>;
+}
+
+/// Sentences to run, whose rows go to one place.
+#[derive(Debug)]
+pub(super) struct Work<R> {
+    /// In groups: a batch is of one of them.
+    pub(super) groups: Vec<Vec<Job>>,
+    pub(super) budget: Budget,
+    pub(super) rows: R,
 }
 
 /// How many subwords fit into a batch, and where that changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Budget {
+    /// At first.
+    pub(super) begun_with: usize,
     pub(super) tokens: usize,
     /// Halvings of an earlier run over the same sentences, to make the same batches again.
     earlier: Vec<Halving>,
@@ -44,7 +57,7 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) fn new(tokens: usize, earlier: Vec<Halving>) -> Self {
-        Budget { tokens, earlier, halvings: Vec::new() }
+        Budget { begun_with: tokens, tokens, earlier, halvings: Vec::new() }
     }
 
     fn set(&mut self, batch: usize, batch_tokens: usize) {
@@ -62,52 +75,121 @@ impl Budget {
     }
 }
 
-/// Runs all jobs, the shortest sentences first, and returns the number of tokens computed. While the device computes a batch, the
-/// host takes the rows of the one before. Batches depend on the jobs and the budget alone.
-pub(super) fn run(compute: &mut impl Compute, jobs: &mut [Job], budget: &mut Budget) -> Result<usize> {
-    jobs.sort_by_key(|job| (job.ids.len(), job.first_row));
-    let count = |jobs: &[Job]| jobs.iter().map(|job| job.ids.len()).sum::<usize>();
-    let mut rest = &*jobs;
-    let mut batch = 0;
-    let mut pending = None;
-    while !rest.is_empty() {
-        budget.replay(batch);
-        let mut total = 0;
-        let fits = rest.iter().take_while(|job| {
-            total += job.ids.len();
-            total <= budget.tokens
-        });
-        let (now, later) = rest.split_at(fits.count().max(1));
-        let prepared = compute.prepare(now)?;
-        compute.wait()?;
-        match compute.start(prepared) {
-            Ok(started) => {
-                (rest, batch) = (later, batch + 1);
-                if let Some((jobs, rows)) = pending.replace((now, started)) {
-                    compute.take(jobs, rows)?;
-                }
-            }
-            Err(error) if out_of_memory(&error) && now.len() > 1 => {
-                // Half of what was tried: the last batch of a shard may be less than the budget.
-                budget.set(batch, count(now).div_ceil(2));
-                tracing::warn!(batch_tokens = budget.tokens, "out of memory: batches are halved ({error})");
-                if let Some((jobs, rows)) = pending.take() {
-                    compute.take(jobs, rows)?;
-                }
-            }
-            Err(error) if out_of_memory(&error) => {
-                let tokens = count(now);
-                return Err(Error::Data(format!(
-                    "the device has too little memory for a sentence of {tokens} subwords alone ({error}); free some, lower \
-                     `max_subwords`, compute in a narrower type, or take a larger device"
-                )));
-            }
-            Err(error) => return Err(error),
-        }
+/// Runs works in batches, each group's shortest sentences first. While the device computes a batch, the host takes the rows of the one
+/// before, also where that is of the work before. Batches depend on the groups and the budget alone.
+pub(super) struct Pipeline<C: Compute> {
+    compute: C,
+    /// The work whose last batch is on its way, with that batch.
+    last: Option<(Work<C::Rows>, Option<Waiting<C>>)>,
+}
+
+/// A batch on its way: a group, and which of its jobs.
+struct Waiting<C: Compute> {
+    group: usize,
+    jobs: Range<usize>,
+    pending: C::Pending,
+}
+
+impl<C: Compute> Pipeline<C> {
+    pub(super) fn new(compute: C) -> Self {
+        Pipeline { compute, last: None }
     }
-    compute.wait()?;
-    pending.into_iter().try_for_each(|(jobs, rows)| compute.take(jobs, rows))?;
-    Ok(count(jobs))
+
+    /// Queues all batches of a work. Returns the work before, whose rows are there by now.
+    pub(super) fn run(&mut self, mut work: Work<C::Rows>) -> Result<Option<Work<C::Rows>>> {
+        let mut finished = None;
+        let mut waiting: Option<Waiting<C>> = None;
+        let mut batch = 0;
+        for group in 0..work.groups.len() {
+            if let Some(jobs) = work.groups.get_mut(group) {
+                jobs.sort_by_key(|job| (job.ids.len(), job.first_row));
+            }
+            let mut start = 0;
+            loop {
+                let jobs = work.groups.get(group).map(Vec::as_slice).unwrap_or_default();
+                let rest = jobs.get(start..).unwrap_or_default();
+                if rest.is_empty() {
+                    break;
+                }
+                work.budget.replay(batch);
+                let now = fitting(rest, work.budget.tokens);
+                let (sentences, tokens) = (now.len(), count(now));
+                let prepared = self.compute.prepare(now)?;
+                self.compute.wait()?;
+                match self.compute.start(prepared) {
+                    Ok(pending) => {
+                        let jobs = start..start + sentences;
+                        (start, batch) = (jobs.end, batch + 1);
+                        // The device is at work: the host does its part.
+                        let before = waiting.replace(Waiting { group, jobs, pending });
+                        self.take(&mut work, before)?;
+                    }
+                    Err(error) if out_of_memory(&error) && sentences > 1 => {
+                        // Half of what was tried: the last batch of a group may be less than the budget.
+                        work.budget.set(batch, tokens.div_ceil(2));
+                        tracing::warn!(
+                            batch_tokens = work.budget.tokens,
+                            "out of memory: batches are halved ({error})"
+                        );
+                        self.take(&mut work, waiting.take())?;
+                    }
+                    Err(error) if out_of_memory(&error) => {
+                        return Err(Error::Data(format!(
+                            "the device has too little memory for a sentence of {tokens} subwords alone ({error}); free some, lower \
+                             `max_subwords`, compute in a narrower type, or take a larger device"
+                        )));
+                    }
+                    Err(error) => return Err(error),
+                }
+                finished = self.before()?.or(finished);
+            }
+        }
+        if batch == 0 {
+            finished = self.finish()?;
+        }
+        self.last = Some((work, waiting));
+        Ok(finished)
+    }
+
+    /// Subwords in a batch, at most, after the last work.
+    pub(super) fn batch_tokens(&self) -> Option<usize> {
+        self.last.as_ref().map(|(work, _)| work.budget.tokens)
+    }
+
+    /// Waits for the last work's rows.
+    pub(super) fn finish(&mut self) -> Result<Option<Work<C::Rows>>> {
+        self.compute.wait()?;
+        self.before()
+    }
+
+    /// Takes the rows of the last work's last batch, which have come.
+    fn before(&mut self) -> Result<Option<Work<C::Rows>>> {
+        let Some((mut work, waiting)) = self.last.take() else { return Ok(None) };
+        self.take(&mut work, waiting)?;
+        Ok(Some(work))
+    }
+
+    fn take(&self, work: &mut Work<C::Rows>, waiting: Option<Waiting<C>>) -> Result<()> {
+        let Some(Waiting { group, jobs, pending }) = waiting else { return Ok(()) };
+        let jobs = work.groups.get(group).and_then(|group| group.get(jobs)).unwrap_or_default();
+        self.compute.take(jobs, pending, &mut work.rows)
+    }
+}
+
+/// Subwords of sentences.
+pub(super) fn count(jobs: &[Job]) -> usize {
+    jobs.iter().map(|job| job.ids.len()).sum()
+}
+
+/// The first jobs that have so many tokens together, at most; but one at least.
+fn fitting(jobs: &[Job], tokens: usize) -> &[Job] {
+    let mut total = 0;
+    let fits = jobs.iter().take_while(|job| {
+        total += job.ids.len();
+        total <= tokens
+    });
+    let fits = fits.count().max(1);
+    jobs.get(..fits).unwrap_or(jobs)
 }
 
 /// Whether libtorch failed because the device has no memory left: it says so in words alone.
@@ -133,13 +215,13 @@ mod tests {
     struct Device {
         memory: Cell<usize>,
         batches: RefCell<Vec<Vec<usize>>>,
-        taken: Vec<usize>,
         waited: Cell<bool>,
     }
 
     impl Compute for Device {
         type Prepared = Vec<usize>;
         type Pending = Vec<usize>;
+        type Rows = Vec<usize>;
 
         fn prepare(&self, jobs: &[Job]) -> Result<Vec<usize>> {
             Ok(jobs.iter().map(|job| job.ids.len()).collect())
@@ -160,15 +242,15 @@ mod tests {
             Ok(())
         }
 
-        fn take(&mut self, jobs: &[Job], lengths: Vec<usize>) -> Result<()> {
+        fn take(&self, jobs: &[Job], lengths: Vec<usize>, rows: &mut Vec<usize>) -> Result<()> {
             assert_eq!(jobs.iter().map(|job| job.ids.len()).collect::<Vec<_>>(), lengths);
-            self.taken.extend(jobs.iter().map(|job| job.first_row));
+            rows.extend(jobs.iter().map(|job| job.first_row));
             Ok(())
         }
     }
 
     fn device(memory: usize) -> Device {
-        Device { memory: memory.into(), batches: Vec::new().into(), taken: Vec::new(), waited: false.into() }
+        Device { memory: memory.into(), batches: Vec::new().into(), waited: false.into() }
     }
 
     fn jobs() -> Vec<Job> {
@@ -181,43 +263,79 @@ mod tests {
         lengths.into_iter().enumerate().map(job).collect()
     }
 
+    /// Batches and rows of one work.
+    fn run(device: Device, budget: Budget) -> Result<(Vec<Vec<usize>>, Vec<usize>, Budget)> {
+        let mut pipeline = Pipeline::new(device);
+        let before = pipeline.run(Work { groups: vec![jobs()], budget, rows: Vec::new() })?;
+        assert!(before.is_none());
+        let work = pipeline.finish()?.unwrap();
+        assert!(pipeline.finish()?.is_none());
+        Ok((pipeline.compute.batches.into_inner(), work.rows, work.budget))
+    }
+
     const SORTED: [usize; 10] = [4, 6, 0, 2, 3, 7, 8, 9, 5, 1];
 
     #[test]
     fn batches_are_as_large_as_the_budget_allows() {
-        let (mut device, mut budget) = (device(100), Budget::new(10, Vec::new()));
-        assert_eq!(run(&mut device, &mut jobs(), &mut budget).unwrap(), 48);
-        let expected = [vec![1, 2, 3, 4], vec![4, 5], vec![5], vec![7], vec![8], vec![9]];
-        assert_eq!(device.batches.into_inner(), expected);
-        assert_eq!((device.taken.as_slice(), budget.halvings.len()), (&SORTED[..], 0));
+        let (batches, taken, budget) = run(device(100), Budget::new(10, Vec::new())).unwrap();
+        assert_eq!(batches, [vec![1, 2, 3, 4], vec![4, 5], vec![5], vec![7], vec![8], vec![9]]);
+        assert_eq!((taken.as_slice(), budget.halvings.len()), (&SORTED[..], 0));
     }
 
     #[test]
     fn out_of_memory_halves_the_batch_and_goes_on() {
-        let (mut first, mut budget) = (device(12), Budget::new(20, Vec::new()));
-        run(&mut first, &mut jobs(), &mut budget).unwrap();
+        let (first, taken, budget) = run(device(12), Budget::new(20, Vec::new())).unwrap();
         // 1 + 2 + 3 + 4 + 4 + 5 = 19 are too many, half of them are 10.
-        let expected = [vec![1, 2, 3, 4], vec![4, 5], vec![5], vec![7], vec![8], vec![9]];
-        assert_eq!(*first.batches.borrow(), expected);
-        assert_eq!(first.taken, SORTED);
+        assert_eq!(first, [vec![1, 2, 3, 4], vec![4, 5], vec![5], vec![7], vec![8], vec![9]]);
+        assert_eq!(taken, SORTED);
         assert_eq!(budget.halvings, [Halving { batch: 0, batch_tokens: 10 }]);
         assert_eq!(budget.tokens, 10);
 
         // A later run that has memory enough makes the same batches from the record.
-        let (mut again, mut replayed) = (device(100), Budget::new(20, budget.halvings.clone()));
-        run(&mut again, &mut jobs(), &mut replayed).unwrap();
-        assert_eq!(again.batches, first.batches);
+        let (again, _, replayed) = run(device(100), Budget::new(20, budget.halvings.clone())).unwrap();
+        assert_eq!(again, first);
         assert_eq!((replayed.tokens, &replayed.halvings), (budget.tokens, &budget.halvings));
     }
 
     #[test]
     fn halving_goes_on_until_one_sentence_is_too_long() {
-        let (mut device, mut budget) = (device(8), Budget::new(48, Vec::new()));
-        let error = run(&mut device, &mut jobs(), &mut budget).unwrap_err();
-        assert!(error.to_string().contains("out of memory"), "{error}");
-        let tokens: Vec<_> = budget.halvings.iter().map(|halving| (halving.batch, halving.batch_tokens)).collect();
-        // 48, 24 and, of 12, 1 + 2 + 3 + 4 are too many.
-        assert_eq!(tokens, [(0, 24), (0, 12), (0, 5)]);
+        // 48, 24 and, of 12, 1 + 2 + 3 + 4 are too many; then comes 5 + 5, and 5 and 7 by themselves; 9 is too long.
+        let (device, budget) = (device(8), Budget::new(48, Vec::new()));
+        let mut pipeline = Pipeline::new(device);
+        let error = pipeline.run(Work { groups: vec![jobs()], budget, rows: Vec::new() }).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("a sentence of 9 subwords alone (libtorch: Internal torch error: CUDA out of memory"),
+            "{error}"
+        );
+        assert_eq!(
+            pipeline.compute.batches.into_inner(),
+            [vec![1, 2], vec![3], vec![4], vec![4], vec![5], vec![5], vec![7], vec![8]]
+        );
+    }
+
+    #[test]
+    fn the_device_goes_from_work_to_work_without_a_pause() {
+        let mut pipeline = Pipeline::new(device(100));
+        let work = |groups: &[&[usize]]| {
+            let job = |length: &usize| Job { ids: vec![0; *length], first_row: *length, pooled: Vec::new() };
+            Work {
+                groups: groups.iter().map(|group| group.iter().map(job).collect()).collect(),
+                budget: Budget::new(10, Vec::new()),
+                rows: Vec::new(),
+            }
+        };
+        assert!(pipeline.run(work(&[&[9, 3], &[2, 4]])).unwrap().is_none());
+        let rows = |work: Option<Work<Vec<usize>>>| work.map(|work| work.rows);
+        // The first work's last rows were taken once the second's first batch was on the device; none came from the second yet.
+        let before = pipeline.run(work(&[&[7]])).unwrap();
+        assert_eq!(rows(before), Some(vec![3, 9, 2, 4]));
+        // A work without sentences ends the one before, and is itself there at once.
+        assert_eq!(rows(pipeline.run(work(&[&[]])).unwrap()), Some(vec![7]));
+        assert_eq!(rows(pipeline.run(work(&[&[5, 6]])).unwrap()), Some(vec![]));
+        assert_eq!(rows(pipeline.finish().unwrap()), Some(vec![5, 6]));
+        assert_eq!(pipeline.compute.batches.into_inner(), [vec![3], vec![9], vec![2, 4], vec![7], vec![5], vec![6]]);
     }
 
     #[test]

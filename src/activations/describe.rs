@@ -44,7 +44,11 @@ pub(super) fn describe(
     settings: &ExtractionSettings,
     wanted: &dyn Fn(&Word) -> bool,
 ) -> Result<Description> {
-    let (treebank_sha256, words) = hash_words(sentences, wanted)?;
+    let mut read = WordsHash::default();
+    sentences.visit(&mut |sentence| {
+        read.add(sentence, wanted);
+        Ok(())
+    })?;
     let config = serde_json::to_vec(bloom.config()).map_err(|e| Error::Data(e.to_string()))?;
     let config_sha256 = sha256(|w| w.write_all(&config).map_err(Error::io("config.json", "read")))?;
     let dtype = match bloom.kind() {
@@ -69,8 +73,8 @@ pub(super) fn describe(
         tokenizer_sha256: tokenizer.sha256().to_string(),
         language: sentences.language().to_string(),
         scheme: sentences.scheme(),
-        treebank_sha256,
-        words,
+        words: read.words,
+        treebank_sha256: read.finish(),
         sites: widths.clone(),
         pooling: settings.pooling,
         tokenisation: settings.tokenisation,
@@ -84,34 +88,45 @@ pub(super) fn describe(
 }
 
 /// The hash of all words with what a store keeps of them, and how many are wanted.
-fn hash_words(sentences: &dyn Sentences, wanted: &dyn Fn(&Word) -> bool) -> Result<(String, usize)> {
-    let mut hash = Sha256::new();
-    let mut words = 0;
-    // Lengths keep ["ab", "c"] apart from ["a", "bc"].
-    let text = |hash: &mut Sha256, text: &str| {
-        hash.update((text.len() as u64).to_le_bytes());
-        hash.update(text.as_bytes());
-    };
-    sentences.visit(&mut |sentence| {
-        hash.update((sentence.len() as u64).to_le_bytes());
+#[derive(Default)]
+pub(super) struct WordsHash {
+    hash: Sha256,
+    pub(super) words: usize,
+}
+
+impl WordsHash {
+    pub(super) fn add(&mut self, sentence: &[Word], wanted: &dyn Fn(&Word) -> bool) {
+        self.number(sentence.len());
         for word in sentence {
             let keep = wanted(word);
-            words += usize::from(keep);
-            hash.update([u8::from(keep), u8::from(word.space_after), u8::from(word.lemma.is_some())]);
-            hash.update((word.sentence as u64).to_le_bytes());
+            self.words += usize::from(keep);
+            self.hash.update([u8::from(keep), u8::from(word.space_after), u8::from(word.lemma.is_some())]);
+            self.number(word.sentence);
             let lemma = word.lemma.as_deref().unwrap_or_default();
             for part in [&word.form, lemma, &word.language, &word.file, &word.sentence_id, &word.token_id] {
-                text(&mut hash, part);
+                self.text(part);
             }
-            hash.update((word.attributes.len() as u64).to_le_bytes());
+            self.number(word.attributes.len());
             for (name, value) in word.attributes.iter() {
-                text(&mut hash, name);
-                text(&mut hash, value);
+                self.text(name);
+                self.text(value);
             }
         }
-        Ok(())
-    })?;
-    Ok((hexadecimal(hash), words))
+    }
+
+    pub(super) fn finish(self) -> String {
+        hexadecimal(self.hash)
+    }
+
+    fn number(&mut self, number: usize) {
+        self.hash.update((number as u64).to_le_bytes());
+    }
+
+    /// The length keeps ["ab", "c"] apart from ["a", "bc"].
+    fn text(&mut self, text: &str) {
+        self.number(text.len());
+        self.hash.update(text.as_bytes());
+    }
 }
 
 /// How far apart the sampled ones of `count` values lie, in rows of `width`: prime to the width, so that they come from as many columns

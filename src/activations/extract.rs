@@ -1,5 +1,6 @@
-use super::batches::{self, Budget, Compute, Job};
+use super::batches::{self, Budget, Compute, Job, Pipeline, Work};
 use super::describe::{describe, Origin};
+use super::manifest::Shard;
 use super::pool;
 use super::shards::{cut, Plan};
 use super::store::Store;
@@ -12,7 +13,7 @@ use ndarray::Array2;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Rows of a shard take at most so many bytes, where their number would let them take more.
 const MAX_SHARD_BYTES: usize = 512 << 20;
@@ -117,17 +118,17 @@ pub fn extract(
         plans.push(plan);
         Ok(())
     })?;
-    let rows = plans.iter().map(|plan| plan.table.len()).sum();
-    let mut forward = Forward::new(bloom, &widths, settings.pooling, rows);
-    let mut budget = Budget::new(settings.batch_tokens, Vec::new());
-    let (mut words, mut skipped, mut tokens) = (Vec::with_capacity(rows), Vec::new(), 0);
+    let (mut words, mut groups, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
     for Plan { table, mut jobs, skipped: more, .. } in plans {
         jobs.iter_mut().for_each(|job| job.first_row += words.len());
-        tokens += batches::run(&mut forward, &mut jobs, &mut budget)?;
         words.extend(table);
+        groups.push(jobs);
         skipped.push(more);
     }
-    let activations = Activations::new(words, forward.matrices)?;
+    let tokens = groups.iter().map(|jobs| batches::count(jobs)).sum();
+    let forward = Forward { bloom, widths: &widths, pooling: settings.pooling };
+    let sites = forward.run(groups, words.len(), settings.batch_tokens)?;
+    let activations = Activations::new(words, sites)?;
     activations.check_finite()?;
     Ok(Extraction { activations, skipped: skipped.into_iter().sum(), tokens })
 }
@@ -137,7 +138,7 @@ pub fn extract(
 /// what a run that was killed has written is checked and kept, and the bytes in the end are those of a run that was
 /// not. A complete store is checked and opened.
 ///
-/// While a shard is computed, another thread writes the one before; that makes two in memory.
+/// While a shard is computed, one thread tokenises the next and another writes the one before; up to three are in memory.
 ///
 /// # Errors
 /// As [`extract`]; [`Error::File`] for a store of another description, listing the differences, for a folder of other files, and for
@@ -151,63 +152,54 @@ pub fn extract_to(
     sentences: &dyn Sentences,
     sites: &[Site],
     settings: &ExtractionSettings,
-    wanted: impl Fn(&Word) -> bool,
+    wanted: impl Fn(&Word) -> bool + Sync,
 ) -> Result<Store> {
     let dir = dir.as_ref();
     let widths = widths(bloom, sites)?;
     let settings = settings.for_widths(&widths)?;
     let description = describe(origin, bloom, tokenizer, sentences, &widths, &settings, &wanted)?;
+    let hash = description.treebank_sha256.clone();
     let writer = Writer::open(dir, description)?;
     let known = writer.known();
     let there = |shard: usize| known.get(&shard).is_some_and(|(_, valid)| *valid);
-    // Room for none: the next shard waits until the one before is written.
+    // One shard ahead is tokenised; one that is computed waits until the one before is written.
+    let (to_compute, plans) = mpsc::sync_channel::<Plan>(0);
     let (to_writer, shards) = mpsc::sync_channel::<Computed>(0);
-    let (written, count) = std::thread::scope(|scope| {
+    let ended = |thread: &str| Error::file(dir, format!("the thread that {thread} has ended too early"));
+    let (cut, computed, written) = std::thread::scope(|scope| {
+        let cutter = scope.spawn(|| {
+            let to_compute = to_compute;
+            cut(sentences, tokenizer, &settings, &wanted, &there, &mut |plan| {
+                to_compute.send(plan).map_err(|_| ended("computes"))
+            })
+        });
         let written = scope.spawn(move || {
             let mut writer = writer;
             shards.into_iter().try_for_each(|shard| writer.write(shard))?;
             Ok(writer)
         });
-        let mut batch_tokens = settings.batch_tokens;
-        let count = cut(sentences, tokenizer, &settings, &wanted, &there, &mut |plan| {
-            let record = known.get(&plan.shard).map(|(record, _)| record);
-            if let Some(record) = record.filter(|_| there(plan.shard)) {
-                if record.words != plan.wanted {
-                    let message = format!(
-                        "shard {} is of {} words; expected {}: remove the folder and extract again",
-                        plan.shard, record.words, plan.wanted
-                    );
-                    return Err(Error::file(dir, message));
-                }
-                batch_tokens = record.batch_tokens_after();
-                return Ok(());
-            }
-            // A shard that is damaged is computed again in the batches that it was computed in.
-            let earlier = record.map_or((batch_tokens, Vec::new()), |r| (r.batch_tokens, r.halvings.clone()));
-            let mut budget = Budget::new(earlier.0, earlier.1);
-            let computed = compute(bloom, &widths, settings.pooling, plan, &mut budget)?;
-            batch_tokens = budget.tokens;
-            tracing::info!(shard = computed.shard, rows = computed.table.len(), "computed");
-            to_writer.send(computed).map_err(|_| Error::Data("the store's writer has ended".into()))
+        let forward = Forward { bloom, widths: &widths, pooling: settings.pooling };
+        let computed = forward.run_shards(plans, &known, settings.batch_tokens, &mut |shard| {
+            to_writer.send(shard).map_err(|_| ended("writes the store"))
         });
         drop(to_writer);
-        let written: Result<Writer> =
-            written.join().unwrap_or_else(|_| Err(Error::file(dir, "the thread that writes the store has failed")));
-        (written, count)
+        let cut = cutter.join().unwrap_or_else(|_| Err(ended("reads the treebank")));
+        let written: Result<Writer> = written.join().unwrap_or_else(|_| Err(ended("writes the store")));
+        (cut, computed, written)
     });
-    // What the writer has to say comes first: it is why sending failed.
+    // Who fails ends the others: the last in line says why.
     let writer = written?;
-    writer.finish(count?)?;
+    computed.map_err(|error| match error {
+        Error::Data(message) => Error::file(dir, message),
+        other => other,
+    })?;
+    let (shards, read) = cut?;
+    if read != hash {
+        let message = "is of a treebank that changed while it was read; remove the folder and extract again";
+        return Err(Error::file(dir, message));
+    }
+    writer.finish(shards)?;
     Store::open(dir)
-}
-
-fn compute(bloom: &Bloom, widths: &Widths, pooling: Pooling, plan: Plan, budget: &mut Budget) -> Result<Computed> {
-    let Plan { shard, wanted, table, mut jobs, skipped } = plan;
-    let batch_tokens = budget.tokens;
-    let mut forward = Forward::new(bloom, widths, pooling, table.len());
-    let tokens = batches::run(&mut forward, &mut jobs, budget)?;
-    let halvings = std::mem::take(&mut budget.halvings);
-    Ok(Computed { shard, words: wanted, tokens, skipped, batch_tokens, halvings, table, sites: forward.matrices })
 }
 
 /// How a sentence's subwords become one vector.
@@ -250,9 +242,7 @@ pub fn sentence_states(
         SentencePooling::Last => Pooling::Last,
         SentencePooling::Mean => Pooling::Mean,
     };
-    let mut forward = Forward::new(bloom, &widths, pooling, sentences.len());
-    batches::run(&mut forward, &mut jobs, &mut Budget::new(settings.batch_tokens, Vec::new()))?;
-    Ok(forward.matrices)
+    Forward { bloom, widths: &widths, pooling }.run(vec![jobs], sentences.len(), settings.batch_tokens)
 }
 
 fn widths(bloom: &Bloom, sites: &[Site]) -> Result<Widths> {
@@ -264,34 +254,92 @@ fn widths(bloom: &Bloom, sites: &[Site]) -> Result<Widths> {
 }
 
 /// Forward passes whose pooled rows go to matrices `[n_rows, n_neurons]`.
+#[derive(Clone, Copy)]
 struct Forward<'a> {
     bloom: &'a Bloom,
-    sites: Vec<Site>,
+    widths: &'a Widths,
     pooling: Pooling,
-    matrices: BTreeMap<Site, Array2<f32>>,
 }
 
-impl<'a> Forward<'a> {
-    fn new(bloom: &'a Bloom, widths: &Widths, pooling: Pooling, rows: usize) -> Self {
-        let matrices = widths.iter().map(|(site, width)| (*site, Array2::zeros((rows, *width)))).collect();
-        Forward { bloom, sites: widths.keys().copied().collect(), pooling, matrices }
+impl Forward<'_> {
+    fn matrices(&self, rows: usize) -> BTreeMap<Site, Array2<f32>> {
+        self.widths.iter().map(|(site, width)| (*site, Array2::zeros((rows, *width)))).collect()
+    }
+
+    /// All at once.
+    fn run(self, groups: Vec<Vec<Job>>, rows: usize, batch_tokens: usize) -> Result<BTreeMap<Site, Array2<f32>>> {
+        let mut pipeline = Pipeline::new(self);
+        let (budget, sites) = (Budget::new(batch_tokens, Vec::new()), self.matrices(rows));
+        pipeline.run(Work { groups, budget, rows: Computed { sites, ..Computed::default() } })?;
+        Ok(pipeline.finish()?.map(|work| work.rows.sites).unwrap_or_default())
+    }
+
+    /// Shards as they come. `each` has every one that was computed, in order, while the device computes the next one. Of those
+    /// that are known and valid, only the number of words is checked.
+    fn run_shards(
+        self,
+        plans: mpsc::Receiver<Plan>,
+        known: &BTreeMap<usize, (Shard, bool)>,
+        batch_tokens: usize,
+        each: &mut dyn FnMut(Computed) -> Result<()>,
+    ) -> Result<()> {
+        let mut batch_tokens = batch_tokens;
+        // On a processor, how sums are shared among threads decides their rounding.
+        let threads =
+            (self.bloom.device() == Device::Cpu).then(tch::get_num_threads).and_then(|n| usize::try_from(n).ok());
+        for (shard, _) in known.values().filter(|(shard, valid)| *valid && shard.threads != threads) {
+            tracing::warn!(
+                shard = shard.shard, before = shard.threads, now = threads,
+                "computed with another number of threads: its rows differ by rounding from those of a run that was not interrupted"
+            );
+        }
+        let mut pipeline = Pipeline::new(self);
+        let mut done = |work: Option<Work<Computed>>| {
+            let Some(Work { budget, rows, .. }) = work else { return Ok(()) };
+            tracing::info!(shard = rows.shard, rows = rows.table.len(), "computed");
+            each(Computed { batch_tokens: budget.begun_with, halvings: budget.halvings, ..rows })
+        };
+        for plan in plans {
+            let record = known.get(&plan.shard);
+            if let Some((record, true)) = record {
+                if record.words != plan.wanted {
+                    return Err(Error::Data(format!(
+                        "shard {} is of {} words; expected {}: remove the folder and extract again",
+                        plan.shard, record.words, plan.wanted
+                    )));
+                }
+                batch_tokens = record.batch_tokens_after();
+                continue;
+            }
+            // A shard that is damaged is computed again in the batches that it was computed in.
+            let earlier = record.map_or((batch_tokens, Vec::new()), |(r, _)| (r.batch_tokens, r.halvings.clone()));
+            let Plan { shard, wanted: words, table, jobs, skipped } = plan;
+            let (tokens, sites) = (batches::count(&jobs), self.matrices(table.len()));
+            let rows = Computed { shard, words, tokens, skipped, threads, table, sites, ..Computed::default() };
+            let budget = Budget::new(earlier.0, earlier.1);
+            done(pipeline.run(Work { groups: vec![jobs], budget, rows })?)?;
+            batch_tokens = pipeline.batch_tokens().unwrap_or(batch_tokens);
+        }
+        done(pipeline.finish()?)
     }
 }
 
 impl Compute for Forward<'_> {
     type Prepared = (Batch, pool::Plan);
     type Pending = Vec<(Site, Tensor)>;
+    type Rows = Computed;
 
     fn prepare(&self, jobs: &[Job]) -> Result<Self::Prepared> {
         let sentences: Vec<&[u32]> = jobs.iter().map(|job| job.ids.as_slice()).collect();
-        Ok((Batch::new(&sentences)?, pool::Plan::new(jobs, self.pooling)))
+        Ok((Batch::new(&sentences)?, pool::Plan::new(jobs, self.pooling, pool::longest(self.bloom.device()))))
     }
 
     fn start(&self, (batch, plan): Self::Prepared) -> Result<Self::Pending> {
         let _guard = tch::no_grad_guard();
         let pool = plan.to(self.bloom.device())?;
+        let sites: Vec<Site> = self.widths.keys().copied().collect();
         let mut rows = Vec::new();
-        self.bloom.visit(&batch, &self.sites, &mut |site, states| {
+        self.bloom.visit(&batch, &sites, &mut |site, states| {
             rows.push((site, pool.apply(states)?));
             Ok(())
         })?;
@@ -302,13 +350,11 @@ impl Compute for Forward<'_> {
         self.bloom.wait()
     }
 
-    fn take(&mut self, jobs: &[Job], rows: Self::Pending) -> Result<()> {
-        for (site, rows) in rows {
-            let mut values = vec![0f32; rows.numel()];
-            rows.f_copy_data(&mut values, rows.numel())?;
-            let width = values.len() / jobs.iter().map(|job| job.pooled.len()).sum::<usize>().max(1);
-            let matrix = self.matrices.get_mut(&site).and_then(Array2::as_slice_mut).unwrap_or_default();
-            let mut values = values.as_slice();
+    fn take(&self, jobs: &[Job], pending: Self::Pending, rows: &mut Computed) -> Result<()> {
+        for (site, states) in pending {
+            let matrix = rows.sites.get_mut(&site).and_then(Array2::as_slice_mut).unwrap_or_default();
+            let width = self.widths.get(&site).copied().unwrap_or_default();
+            let mut values = host_values(&states)?;
             for job in jobs {
                 let (now, later) = values.split_at((job.pooled.len() * width).min(values.len()));
                 let start = job.first_row * width;
@@ -320,4 +366,17 @@ impl Compute for Forward<'_> {
         }
         Ok(())
     }
+}
+
+/// The values of a float32 tensor in the host's memory, where they lie.
+fn host_values(tensor: &Tensor) -> Result<&[f32]> {
+    if tensor.device() != Device::Cpu || tensor.kind() != Kind::Float || !tensor.is_contiguous() {
+        return Err(Error::Data("rows should be contiguous float32 in the host's memory".into()));
+    }
+    if tensor.numel() == 0 {
+        return Ok(&[]);
+    }
+    // SAFETY: the tensor is on the host, contiguous and of so many float32; nothing writes to it while the slice borrows it:
+    // what was queued on the device has been waited for.
+    Ok(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<f32>(), tensor.numel()) })
 }

@@ -125,6 +125,9 @@ pub struct Shard {
     pub tokens: usize,
     /// What was left out.
     pub skipped: Skipped,
+    /// libtorch's threads that computed it, on a processor: rounding depends on them.
+    #[serde(default)]
+    pub threads: Option<usize>,
     /// Subwords in a forward pass, at most, when the shard began.
     pub batch_tokens: usize,
     /// Where memory ran out and batches were made smaller.

@@ -1,6 +1,7 @@
 //! From sentences to shards: which sentences are computed together.
 
 use super::batches::Job;
+use super::describe::WordsHash;
 use super::tokenize::Known;
 use super::{ExtractionSettings, Skipped, Subwords, Tokenizer};
 use crate::treebank::{Sentences, Word};
@@ -20,7 +21,8 @@ pub(super) struct Plan {
 }
 
 /// Cuts sentences into shards of at most `shard_words` wanted words, but at least a sentence, and calls `each` with every
-/// shard in order. Sentences of a shard for which `pass_over` holds are not tokenised. Returns the number of shards.
+/// shard in order. Sentences of a shard for which `pass_over` holds are not tokenised. Returns the number of shards and the hash of
+/// all words.
 ///
 /// Cuts depend on the sentences and on which words are wanted, not on the tokenizer, so that a shard that is passed over need
 /// only be counted.
@@ -31,11 +33,13 @@ pub(super) fn cut(
     wanted: &dyn Fn(&Word) -> bool,
     pass_over: &dyn Fn(usize) -> bool,
     each: &mut dyn FnMut(Plan) -> Result<()>,
-) -> Result<usize> {
+) -> Result<(usize, String)> {
     let mut plan = Plan::default();
+    let mut hash = WordsHash::default();
     let mut begun = false;
     let mut known = Known::default();
     sentences.visit(&mut |words| {
+        hash.add(words, wanted);
         let more = words.iter().filter(|word| wanted(word)).count();
         if plan.wanted > 0 && plan.wanted + more > settings.shard_words {
             let next = Plan { shard: plan.shard + 1, ..Plan::default() };
@@ -52,7 +56,7 @@ pub(super) fn cut(
     if begun {
         each(plan)?;
     }
-    Ok(shards)
+    Ok((shards, hash.finish()))
 }
 
 impl Plan {

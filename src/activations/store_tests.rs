@@ -44,6 +44,7 @@ fn computed(shard: usize) -> Computed {
         tokens: 2 * rows,
         skipped: Skipped { empty_words: 1, ..Skipped::default() },
         batch_tokens: if shard > 2 { 7 } else { 2048 },
+        threads: Some(2),
         halvings,
         table: words(first, rows),
         sites,

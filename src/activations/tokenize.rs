@@ -144,16 +144,15 @@ impl Tokenizer {
         let (text, spans) = Treebank::text(words);
         let encoding = self.encoding(&text)?;
         let offsets = encoding.get_offsets();
-        // Subwords come in the order of the text, so each word's are neighbours.
-        let words = spans
-            .iter()
-            .map(|span| {
-                let overlaps = |(start, end): &(usize, usize)| *start < span.end && *end > span.start;
-                let first = offsets.iter().position(overlaps);
-                let last = offsets.iter().rposition(overlaps);
-                first.zip(last).map_or(0..0, |(first, last)| first..last + 1)
-            })
-            .collect();
+        // Both come in the order of the text: a word's subwords are neighbours, and the next word's begin no earlier.
+        let (mut words, mut first) = (Vec::with_capacity(spans.len()), 0);
+        for span in spans {
+            let before = |(_, end): &&(usize, usize)| *end <= span.start;
+            first += offsets.get(first..).unwrap_or_default().iter().take_while(before).count();
+            let overlaps = |(start, end): &&(usize, usize)| *start < span.end && *end > span.start;
+            let count = offsets.get(first..).unwrap_or_default().iter().take_while(overlaps).count();
+            words.push(if count == 0 { 0..0 } else { first..first + count });
+        }
         Ok(Subwords { ids: encoding.get_ids().to_vec(), words })
     }
 

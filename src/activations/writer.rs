@@ -23,13 +23,14 @@ pub(super) fn table_path(dir: &Path, shard: usize) -> PathBuf {
     dir.join(format!("{shard:05}.words.csv"))
 }
 
-/// A computed shard.
-#[derive(Debug)]
+/// A shard: computed, or about to be.
+#[derive(Debug, Default)]
 pub(super) struct Computed {
     pub(super) shard: usize,
     pub(super) words: usize,
     pub(super) tokens: usize,
     pub(super) skipped: Skipped,
+    pub(super) threads: Option<usize>,
     pub(super) batch_tokens: usize,
     pub(super) halvings: Vec<Halving>,
     pub(super) table: Vec<Word>,
@@ -54,9 +55,13 @@ impl Writer {
     /// [`Error::File`] for a store of another description, listing the differences; for a folder of other files; for one
     /// that another process writes. [`Error::Io`] if it cannot be read or written.
     pub(super) fn open(dir: &Path, description: Description) -> Result<Self> {
+        let path = dir.join(MANIFEST);
+        if let Some(manifest) = complete(dir, &path, &description)? {
+            let valid = manifest.shards.iter().map(|shard| shard.shard).collect();
+            return Ok(Writer { dir: dir.to_path_buf(), manifest, valid, _lock: None });
+        }
         files::writable_dir(dir)?;
         let lock = lock(dir)?;
-        let path = dir.join(MANIFEST);
         let (manifest, valid) = match path.exists() {
             true => {
                 let (manifest, valid) = resume(dir, Manifest::read(&path)?, &description)?;
@@ -87,7 +92,7 @@ impl Writer {
     /// # Errors
     /// [`Error::Data`] for a value that is not finite, [`Error::Io`] if a file cannot be written.
     pub(super) fn write(&mut self, computed: Computed) -> Result<()> {
-        let Computed { shard, words, tokens, skipped, batch_tokens, halvings, table, sites } = computed;
+        let Computed { shard, words, tokens, skipped, threads, batch_tokens, halvings, table, sites } = computed;
         for (site, matrix) in &sites {
             check_finite(*site, matrix.view(), &table)?;
         }
@@ -102,7 +107,18 @@ impl Writer {
         })?;
         let rows = table.len();
         let table = table_record;
-        self.manifest.put(Shard { shard, words, rows, tokens, skipped, batch_tokens, halvings, tensors, table });
+        self.manifest.put(Shard {
+            shard,
+            words,
+            rows,
+            tokens,
+            skipped,
+            threads,
+            batch_tokens,
+            halvings,
+            tensors,
+            table,
+        });
         self.valid.insert(shard);
         self.manifest.write(&self.dir.join(MANIFEST))
     }
@@ -123,6 +139,19 @@ impl Writer {
         self.manifest.complete = true;
         self.manifest.write(&path)
     }
+}
+
+/// The manifest of a complete store of this description whose files are as recorded: nothing is to be written, and the folder need not be
+/// writable.
+fn complete(dir: &Path, path: &Path, asked: &Description) -> Result<Option<Manifest>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let manifest = Manifest::read(path)?;
+    let whole = manifest.complete
+        && manifest.description == *asked
+        && manifest.shards.par_iter().all(|shard| verify(dir, shard).is_ok());
+    Ok(whole.then_some(manifest))
 }
 
 /// Keeps other processes from writing the same store: the system frees the lock when this one ends, however it does.

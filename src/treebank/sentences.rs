@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// Sentences of one language, in order and as often as they are asked for: a [`Treebank`] in memory, or
 /// [`TreebankFiles`], which are read anew each time and of which a sentence at a time is in memory.
-pub trait Sentences {
+pub trait Sentences: Sync {
     /// The language's ISO 639-1 code.
     fn language(&self) -> &str;
 
