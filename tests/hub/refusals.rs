@@ -108,6 +108,20 @@ fn a_renamed_repository_is_followed() {
     assert_eq!(log.matches(told).count(), 1, "{log}");
 }
 
+/// The Hub answers for small files with a redirect to another route of its own.
+#[test]
+fn a_redirect_within_the_hub_is_no_renaming() {
+    let bench = Bench::new();
+    bench.one(b"weights");
+    let (subscriber, log) = log();
+    tracing::subscriber::with_default(subscriber, || bench.fetch(&bench.hub()).unwrap());
+    let requests = bench.server.requests();
+    assert!(requests
+        .iter()
+        .any(|request| request.path.starts_with("/api/resolve-cache/models/owner/tiny-intermediate/")));
+    assert!(!log.text().contains("renamed"), "{}", log.text());
+}
+
 #[test]
 fn files_that_are_missing() {
     let bench = Bench::new();

@@ -247,6 +247,60 @@ fn what_was_fetched_is_evicted_but_for_what_is_needed_again() {
 }
 
 #[test]
+fn what_was_fetched_ahead_goes_when_a_series_is_left_early() {
+    let bench = Bench::new();
+    small(&bench, &[(1, b"a"), (2, b"b"), (3, b"c")]);
+    let series = open(&bench, SeriesSettings { evict: true, ..SeriesSettings::default() }).unwrap();
+    let mut turn = series.in_turn();
+    let first = turn.next().unwrap().unwrap();
+    comes(&series.checkpoints()[1]);
+    drop(turn);
+    let here = |content: &[u8]| bench.blobs().contains(&sha256(content));
+    assert_eq!([here(b"a"), here(b"b"), here(b"c")], [true, false, false], "one is still in use");
+    drop(first);
+    assert!(!here(b"a"));
+}
+
+/// Shards, two of which are the same to the byte, and a released model in the same repository that shares one.
+#[test]
+fn shards_are_evicted_with_their_twins_and_kept_for_the_released_model() {
+    let bench = Bench::new();
+    let index =
+        br#"{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors", "c": "model-3.safetensors"}}"#;
+    let files = |third: &'static [u8]| {
+        [
+            ("config.json", CONFIG),
+            ("tokenizer.json", TOKENIZER),
+            ("model.safetensors.index.json", &index[..]),
+            ("model-1.safetensors", &b"same"[..]),
+            ("model-2.safetensors", &b"same"[..]),
+            ("model-3.safetensors", third),
+        ]
+    };
+    bench.server.repository(ID, |repository| {
+        repository.branch("global_step1", &files(b"first"));
+        repository.branch("main", &files(b"last"));
+    });
+    let released = Some(format!("{ID}@main"));
+    let series = open(&bench, SeriesSettings { evict: true, released, ..SeriesSettings::default() }).unwrap();
+    let here = |content: &[u8]| bench.blobs().contains(&sha256(content));
+    let mut seen = Vec::new();
+    for checkpoint in series.in_turn() {
+        let checkpoint = checkpoint.unwrap();
+        assert!(checkpoint.is_fetched());
+        if seen.is_empty() {
+            comes(&series.checkpoints()[1]);
+        }
+        seen.push([here(b"same"), here(b"first"), here(b"last")]);
+    }
+    assert_eq!(seen, [[true, true, true], [true, false, true]]);
+    assert_eq!([here(b"same"), here(b"first"), here(b"last")], [false; 3]);
+    let requests = bench.server.requests();
+    let of_twins = requests.iter().filter(|request| request.storage && request.path.contains(&sha256(b"same")));
+    assert_eq!(of_twins.count(), 1, "what both have is fetched once");
+}
+
+#[test]
 fn the_disk_need_is_told_and_what_does_not_fit_is_refused() {
     let bench = Bench::new();
     small(&bench, &[(1, &noise(3_000, 1)), (2, &noise(2_000, 2)), (3, &noise(1_000, 3)), (4, &noise(2_000, 2))]);

@@ -189,7 +189,15 @@ fn answer(stream: TcpStream, state: &Mutex<State>, storage: bool, storage_url: &
         let fault = state
             .faults
             .iter_mut()
-            .find(|(part, faults)| request.path.contains(part.as_str()) && !faults.is_empty() && reply.status != 302)
+            .find(|(part, faults)| {
+                // What goes wrong with a file goes wrong where it is, not on the way there.
+                let here = match reply.status {
+                    302 => false,
+                    307 => matches!(faults.front(), Some(Fault::Status(..))),
+                    _ => !faults.is_empty(),
+                };
+                here && request.path.contains(part.as_str())
+            })
             .and_then(|(_, faults)| faults.pop_front());
         (reply, fault)
     };
@@ -240,6 +248,14 @@ fn stored(state: &State, path: &str) -> Reply {
 
 fn routed(state: &State, request: &Request, storage_url: &str) -> Reply {
     let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
+    let cached = path.strip_prefix("/api/resolve-cache/models/");
+    // The Hub sends small files by way of this route.
+    let routed = cached.and_then(|rest| {
+        let mut parts = rest.splitn(4, '/');
+        let (owner, name, commit, path) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        Some(format!("/{owner}/{name}/resolve/{commit}/{path}"))
+    });
+    let path = routed.as_deref().unwrap_or(path);
     let api = path.strip_prefix("/api/models/");
     let mut parts = api.unwrap_or(path.trim_start_matches('/')).splitn(4, '/');
     let mut part = || parts.next().unwrap_or_default().replace("%2F", "/");
@@ -346,6 +362,10 @@ fn routed(state: &State, request: &Request, storage_url: &str) -> Reply {
                 reply(302, &headers, "")
             } else {
                 let etag = format!("\"{}\"", git_hash(&content.bytes));
+                if cached.is_none() {
+                    let location = format!("/api/resolve-cache/models/{id}/{commit}/{path}?etag=%22x%22");
+                    return reply(307, &[("Location", &location), ("X-Repo-Commit", &commit), ("ETag", &etag)], "");
+                }
                 Reply {
                     ranged: true,
                     ..reply(200, &[("ETag", &etag), ("X-Repo-Commit", &commit)], content.bytes.clone())

@@ -168,7 +168,9 @@ impl Remote {
                 if let Some((later, file)) = heir {
                     // Linked at once: a blob that no link leads to would be nobody's if this run ended now.
                     cache.link(&self.repository, &later.commit, file)?;
-                    later.fetched.lock().unwrap_or_else(PoisonError::into_inner).insert(file.path.clone());
+                    let same = later.weights.iter().filter(|other| other.hash == file.hash);
+                    let mut fetched = later.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+                    fetched.extend(same.map(|other| other.path.clone()));
                 }
                 cache.remove(&self.repository, &self.commit, file, heir.is_some())
             });
