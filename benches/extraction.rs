@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Random weights in the shape of a published BLOOM; sentences of log-normal length with a median of 30 tokens. All sides take
-//! turns in every round and medians are printed, so that a machine whose speed drifts still gives ratios that hold.
+//! turns in every round; medians are printed, also of each round's ratio to the matrix products, so that a machine whose speed drifts still gives
+//! ratios that hold. Where other programs compete for the processor, `--processor-time` (with `OMP_WAIT_POLICY=passive`) counts the time that it was given.
 //! The limit is the model's matrix products alone, with the same weights on the same batches, into memory that is there.
 
 use anyhow::{bail, Context, Result};
@@ -49,6 +50,9 @@ struct Options {
     /// Sites to measure, sets of them apart by spaces; the last residual, all residuals and two thirds of the depth if not given
     #[arg(long)]
     sites: Vec<String>,
+    /// Count processor time, over the number of threads, in place of the clock's; on Linux, for the processor
+    #[arg(long)]
+    processor_time: bool,
     /// The command of the transformers side
     #[arg(long)]
     compare: Option<String>,
@@ -90,17 +94,18 @@ fn main() -> Result<()> {
         sides.push((format!("residual.{two_thirds}"), residuals(two_thirds..=two_thirds)));
     }
     let mut other = options.compare.as_deref().map(|command| Other::start(command, &options)).transpose()?;
-    let mut times: BTreeMap<(usize, String), Vec<f64>> = BTreeMap::new();
+    let clock = Clock { threads: options.processor_time.then_some(f64::from(options.threads)), start: Instant::now() };
+    let mut times: BTreeMap<(usize, String), (Vec<f64>, Vec<f64>)> = BTreeMap::new();
     for round in 0..options.rounds.max(1) {
         let mut seen = Vec::new();
         for tokens in &budgets {
             let batches = split(&lengths, *tokens);
-            seen.push((format!("matrix products, {tokens} a batch"), products(&bloom, &batches)?));
+            seen.push((format!("matrix products, {tokens} a batch"), products(&bloom, &batches, &clock)?));
             for (name, sites) in &sides {
                 let settings = ExtractionSettings { batch_tokens: *tokens, ..ExtractionSettings::on(device) };
-                let start = Instant::now();
+                let start = clock.now()?;
                 extract(&bloom, &tokenizer, &treebank, sites, &settings, |_| true)?;
-                seen.push((format!("{name}, {tokens} a batch"), start.elapsed().as_secs_f64()));
+                seen.push((format!("{name}, {tokens} a batch"), clock.now()? - start));
             }
         }
         if device.is_cuda() {
@@ -112,27 +117,60 @@ fn main() -> Result<()> {
         if let Some(other) = &mut other {
             seen.extend(other.round()?);
         }
+        let products = seen.first().map_or(f64::NAN, |(_, seconds)| *seconds);
         for (place, (name, seconds)) in seen.into_iter().enumerate() {
             eprintln!("round {round}: {name}: {:.1} tokens/s", tokens as f64 / seconds);
             if round > 0 || options.rounds <= 1 {
-                times.entry((place, name)).or_default().push(tokens as f64 / seconds);
+                let (rates, ratios) = times.entry((place, name)).or_default();
+                rates.push(tokens as f64 / seconds);
+                ratios.push(products / seconds);
             }
         }
     }
-    println!("{:<66} {:>10} {:>10} {:>10}", "tokens a second", "min", "median", "max");
-    for ((_, name), mut rates) in times {
-        rates.sort_by(f64::total_cmp);
+    let sorted = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values
+    };
+    println!("{:<66} {:>10} {:>10} {:>10} {:>16}", "tokens a second", "min", "median", "max", "of the products");
+    for ((_, name), (rates, ratios)) in times {
+        let (rates, ratios) = (sorted(rates), sorted(ratios));
         let (low, median, high) = (rates[0], rates[rates.len() / 2], rates[rates.len() - 1]);
-        println!("{name:<66} {low:>10.1} {median:>10.1} {high:>10.1}");
+        println!("{name:<66} {low:>10.1} {median:>10.1} {high:>10.1} {:>16.3}", ratios[ratios.len() / 2]);
     }
     Ok(())
+}
+
+/// The clock, or this process's processor time a thread.
+struct Clock {
+    threads: Option<f64>,
+    start: Instant,
+}
+
+impl Clock {
+    /// Seconds.
+    fn now(&self) -> Result<f64> {
+        let Some(threads) = self.threads else { return Ok(self.start.elapsed().as_secs_f64()) };
+        let stat = std::fs::read_to_string("/proc/self/stat")?;
+        // After the name, which is in brackets: user and system time are the 12th and 13th, in hundredths of a second.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |place: usize| -> Result<f64> { Ok(fields.get(place).context("/proc/self/stat")?.parse()?) };
+        Ok((ticks(11)? + ticks(12)?) / 100.0 / threads)
+    }
 }
 
 /// Lengths at the quantiles of a log-normal distribution with a median of 30, in an order that is none of length.
 fn lengths(sentences: usize) -> Result<Vec<usize>> {
     let normal = Normal::new(0.0, 1.0)?;
+    let divisor = |mut a: usize, mut b: usize| {
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        a
+    };
+    // Prime to the number: every quantile comes once.
+    let stride = (7..).find(|stride| divisor(*stride, sentences) == 1).unwrap_or(1);
     let length = |i: usize| {
-        let quantile = ((i * 7 % sentences) as f64 + 0.5) / sentences as f64;
+        let quantile = ((i * stride % sentences) as f64 + 0.5) / sentences as f64;
         (30.0 * (0.5 * normal.inverse_cdf(quantile)).exp()).round().max(1.0) as usize
     };
     Ok((0..sentences).map(length).collect())
@@ -209,7 +247,7 @@ fn split(lengths: &[usize], batch_tokens: usize) -> Vec<i64> {
 }
 
 /// Seconds of the matrix products alone.
-fn products(bloom: &Bloom, batches: &[i64]) -> Result<f64> {
+fn products(bloom: &Bloom, batches: &[i64], clock: &Clock) -> Result<f64> {
     let _guard = tch::no_grad_guard();
     let options = (bloom.kind(), bloom.device());
     let hidden = bloom.config().hidden_size as i64;
@@ -220,7 +258,7 @@ fn products(bloom: &Bloom, batches: &[i64]) -> Result<f64> {
     let names = ["self_attention.query_key_value", "self_attention.dense", "mlp.dense_h_to_4h", "mlp.dense_4h_to_h"];
     let outputs: Vec<Tensor> = outputs.into_iter().collect::<Result<_, _>>()?;
     bloom.wait()?;
-    let start = Instant::now();
+    let start = clock.now()?;
     for tokens in batches {
         for i in 0..bloom.config().n_layer {
             for (name, output) in names.iter().zip(&outputs) {
@@ -232,7 +270,7 @@ fn products(bloom: &Bloom, batches: &[i64]) -> Result<f64> {
         }
     }
     bloom.wait()?;
-    Ok(start.elapsed().as_secs_f64())
+    Ok(clock.now()? - start)
 }
 
 /// Seconds a floating-point operation takes in a large product.
@@ -273,6 +311,7 @@ impl Other {
                 &options.shape,
             ])
             .args(["--sentences", &options.sentences.to_string(), "--threads", &options.threads.to_string()])
+            .args(options.processor_time.then_some("--processor-time"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

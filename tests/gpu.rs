@@ -1,8 +1,10 @@
 //! On a CUDA device the same activations as Hugging Face transformers gives on a processor in float32. Without such a device
-//! nothing is checked.
+//! nothing is checked, unless `ISOGLOSS_GPU` is set: then its absence is a failure.
 #![cfg(feature = "torch")]
 
-use isogloss::activations::{extract, ExtractionSettings, Tokenizer};
+use isogloss::activations::{
+    extract, extract_to, sentence_states, ExtractionSettings, Origin, SentencePooling, Tokenizer,
+};
 use isogloss::bloom::{device, Batch, Bloom, Extent};
 use isogloss::checkpoint::Checkpoint;
 use isogloss::treebank::{Scheme, Treebank};
@@ -19,6 +21,7 @@ fn fixture(path: &str) -> PathBuf {
 fn gpu() -> Option<Device> {
     device::load_cuda();
     if !Cuda::is_available() {
+        assert!(std::env::var_os("ISOGLOSS_GPU").is_none(), "no CUDA device");
         eprintln!("no CUDA device: nothing is checked");
         return None;
     }
@@ -81,4 +84,48 @@ fn extraction_gives_the_rows_of_the_processor_and_the_same_bits_every_time() {
         assert!(worst < 1e-4, "{site}: {worst}");
     }
     assert_eq!(there, rows(gpu, 16384));
+}
+
+/// Stores in many small shards, resumed and not, and in float16 too.
+#[test]
+fn stores_hold_what_extraction_gives() {
+    let Some(gpu) = gpu() else { return };
+    let sites: Vec<Site> = (0..=4).map(Site::Residual).collect();
+    let checkpoint = Checkpoint::open(fixture("tiny-bloom/global_step3000")).unwrap();
+    let tokenizer = Tokenizer::open(checkpoint.tokenizer().unwrap()).unwrap();
+    let treebank = Treebank::read("qa", &[fixture("treebanks/qa.conllu")], Scheme::Ud).unwrap();
+    for kind in [Kind::Float, Kind::Half, Kind::BFloat16] {
+        let bloom = Bloom::load(&checkpoint, Extent::Sites(&sites), kind, gpu).unwrap();
+        let settings = ExtractionSettings { shard_words: 50, ..ExtractionSettings::on(gpu) };
+        let dir = tempfile::tempdir().unwrap();
+        let store = || {
+            let origin = Origin::from(&checkpoint);
+            extract_to(dir.path(), &origin, &bloom, &tokenizer, &treebank, &sites, &settings, |_| true).unwrap()
+        };
+        let rows = extract(&bloom, &tokenizer, &treebank, &sites, &settings, |_| true).unwrap().activations;
+        assert_eq!(store().activations().unwrap().site(sites[4]).unwrap(), rows.site(sites[4]).unwrap(), "{kind:?}");
+        fs::write(dir.path().join("00001.safetensors"), b"damaged").unwrap();
+        assert_eq!(store().activations().unwrap().site(sites[4]).unwrap(), rows.site(sites[4]).unwrap(), "{kind:?}");
+    }
+}
+
+/// Long units are reduced in another way than on the processor.
+#[test]
+fn means_over_whole_sentences_are_those_of_the_processor() {
+    let Some(gpu) = gpu() else { return };
+    let sites = [Site::Residual(2), Site::Residual(4)];
+    let checkpoint = Checkpoint::open(fixture("tiny-bloom/global_step3000")).unwrap();
+    let tokenizer = Tokenizer::open(checkpoint.tokenizer().unwrap()).unwrap();
+    let text = fs::read_to_string(fixture("parallel/qa.txt")).unwrap();
+    let sentences: Vec<String> = text.lines().map(str::to_string).collect();
+    let states = |device: Device| {
+        let bloom = Bloom::load(&checkpoint, Extent::Sites(&sites), Kind::Float, device).unwrap();
+        let settings = ExtractionSettings::on(device);
+        sentence_states(&bloom, &tokenizer, &sentences, &sites, &settings, SentencePooling::Mean).unwrap()
+    };
+    let (here, there) = (states(Device::Cpu), states(gpu));
+    for site in sites {
+        let worst = (&here[&site] - &there[&site]).iter().fold(0f32, |worst, d| worst.max(d.abs()));
+        assert!(worst < 1e-4, "{site}: {worst}");
+    }
 }
