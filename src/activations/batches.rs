@@ -79,8 +79,13 @@ impl Budget {
 /// before, also where that is of the work before. Batches depend on the groups and the budget alone.
 pub(super) struct Pipeline<C: Compute> {
     compute: C,
-    /// The work whose last batch is on its way, with that batch.
-    last: Option<(Work<C::Rows>, Option<Waiting<C>>)>,
+    last: Option<Last<C>>,
+}
+
+/// A work whose last batch is on its way.
+struct Last<C: Compute> {
+    work: Work<C::Rows>,
+    waiting: Option<Waiting<C>>,
 }
 
 /// A batch on its way: a group, and which of its jobs.
@@ -147,13 +152,13 @@ impl<C: Compute> Pipeline<C> {
         if batch == 0 {
             finished = self.finish()?;
         }
-        self.last = Some((work, waiting));
+        self.last = Some(Last { work, waiting });
         Ok(finished)
     }
 
     /// Subwords in a batch, at most, after the last work.
     pub(super) fn batch_tokens(&self) -> Option<usize> {
-        self.last.as_ref().map(|(work, _)| work.budget.tokens)
+        self.last.as_ref().map(|last| last.work.budget.tokens)
     }
 
     /// Waits for the last work's rows.
@@ -164,7 +169,7 @@ impl<C: Compute> Pipeline<C> {
 
     /// Takes the rows of the last work's last batch, which have come.
     fn before(&mut self) -> Result<Option<Work<C::Rows>>> {
-        let Some((mut work, waiting)) = self.last.take() else { return Ok(None) };
+        let Some(Last { mut work, waiting }) = self.last.take() else { return Ok(None) };
         self.take(&mut work, waiting)?;
         Ok(Some(work))
     }
