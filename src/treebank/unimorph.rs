@@ -156,9 +156,10 @@ pub(super) fn map(language: &str, upos: Option<&str>, feats: &[(String, String)]
             continue;
         }
         let pair = format!("{name}={value}");
-        let found = ROWS
-            .get(pair.as_str())
-            .and_then(|rows| rows.iter().filter(|row| row.fits(&language, upos)).max_by_key(|row| row.specificity()));
+        // A feature that calls itself UPOS is none.
+        let known = ROWS.get(pair.as_str()).filter(|_| name != "UPOS" || upos == Some(value));
+        let fitting = known.into_iter().flatten().filter(|row| row.fits(&language, upos));
+        let found = fitting.max_by_key(|row| row.specificity());
         if !found.is_some_and(Row::has_tag) {
             mapped.unmapped.push(pair.clone());
         }
