@@ -12,7 +12,8 @@ use std::sync::Arc;
 pub enum Scheme {
     /// `ud`: the features of Universal Dependencies as annotated (`Number=Sing`), and `POS`, the universal part of speech.
     Ud,
-    /// `unimorph`: the dimensions of UniMorph (`Number=SG`), mapped from the features.
+    /// `unimorph`: the dimensions of UniMorph (`Number=SG`; Sylak-Glassman 2016), mapped from the features. Aktionsart,
+    /// LanguageSpecific and SwitchReference have no counterpart among the features, so that no word has a value of them.
     #[default]
     Unimorph,
 }

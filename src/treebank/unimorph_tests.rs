@@ -1,38 +1,18 @@
 use super::*;
-use crate::treebank::{Attributes, Scheme};
+use crate::treebank::Attributes;
 
 /// The tags of a word of `language` with a part of speech and features as in a file.
-fn tags(language: &str, upos: &str, feats: &str) -> String {
+pub(super) fn tags(language: &str, upos: &str, feats: &str) -> String {
     mapped(language, upos, feats).tags.into_iter().collect::<Attributes>().to_string()
 }
 
-fn mapped(language: &str, upos: &str, feats: &str) -> Mapped {
+pub(super) fn mapped(language: &str, upos: &str, feats: &str) -> Mapped {
     let feats: Vec<(String, String)> = feats
         .split('|')
         .filter_map(|pair| pair.split_once('='))
         .map(|(name, value)| (name.to_string(), value.to_string()))
         .collect();
     map(language, Some(upos), &feats)
-}
-
-#[test]
-fn every_line_of_the_table_is_well_formed() {
-    let mut seen = std::collections::BTreeSet::new();
-    for (number, line) in TABLE.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
-        let (pair, row) = parse_row(number, line).unwrap_or_else(|| panic!("line {}: {line}", number + 1));
-        assert!(pair.contains('=') && line.split('\t').count() <= 3, "{line}");
-        for (dimension, _) in &row.tags {
-            assert!(Scheme::Unimorph.attributes().contains(dimension), "{line}");
-        }
-        assert!(row.languages.iter().all(|language| language.len() == 2), "{line}");
-        for language in if row.languages.is_empty() { vec!["*"] } else { row.languages } {
-            assert!(seen.insert((pair, language)), "{pair} is given twice for {language}");
-        }
-    }
-    // Every universal feature has a line, so that nothing universal is overlooked.
-    for feature in Scheme::Ud.attributes().iter().filter(|f| !["POS", "NounClass", "ExtPos"].contains(f)) {
-        assert!(seen.iter().any(|(pair, _)| pair.starts_with(&format!("{feature}="))), "{feature}");
-    }
 }
 
 #[test]
@@ -56,6 +36,9 @@ fn participles_and_converbs_are_verbs_and_names_are_names() {
     assert_eq!(tags("de", "VERB", "VerbForm=Part"), "POS=V");
     assert_eq!(tags("es", "PROPN", "VerbForm=Part"), "POS=PROPN");
     assert_eq!(tags("es", "SYM", "VerbForm=Part"), "");
+    // Verbal nouns: Arabic masdars, Turkish -mak, Latin gerunds and gerundives.
+    assert_eq!(tags("ar", "NOUN", "Case=Gen|VerbForm=Vnoun"), "Case=GEN|POS=V");
+    assert_eq!(tags("la", "ADJ", "VerbForm=Gdv"), "POS=V");
     // An infinitive used as a noun is one.
     assert_eq!(tags("de", "NOUN", "VerbForm=Inf"), "Finiteness=NFIN|POS=N");
 }
@@ -96,8 +79,56 @@ fn layers_are_possessors_and_arguments() {
         ),
         "ArgumentMarking=ARGAB3S+ARGDA3P+ARGER3P|POS=V"
     );
-    // A number of the possessor alone is no tag.
+    // Only person and number together are a tag.
     assert_eq!(mapped("hi", "DET", "Number[psor]=Sing").unmapped, ["Number[psor]=Sing"]);
+}
+
+#[test]
+fn possessors_have_more_than_person_and_number() {
+    let possessed = |feats: &str| mapped("xx", "NOUN", feats);
+    let tag = |feats: &str| possessed(feats).tags.remove("Possession").unwrap_or_default();
+    assert_eq!(tag("Gender[psor]=Fem|Number[psor]=Sing|Person[psor]=3"), "PSS3SF");
+    assert_eq!(tag("Gender[psor]=Masc|Number[psor]=Plur|Person[psor]=2"), "PSS2PM");
+    assert_eq!(tag("Clusivity[psor]=Ex|Number[psor]=Plur|Person[psor]=1"), "PSS1PE");
+    assert_eq!(tag("Clusivity[psor]=In|Number[psor]=Dual|Person[psor]=1"), "PSS1DI");
+    assert_eq!(tag("Number[psor]=Sing|Person[psor]=2|Polite[psor]=Form"), "PSS2SFORM");
+    // What the tag has no place for is counted.
+    assert_eq!(possessed("Gender[psor]=Fem|Number[psor]=Sing|Person[psor]=1").unmapped, ["Gender[psor]=Fem"]);
+    // A possessed noun in the construct state, with its possessor: Hebrew.
+    assert_eq!(tag("Definite=Cons|Number[psor]=Sing|Person[psor]=1"), "PSSD+PSS1S");
+}
+
+#[test]
+fn what_a_correction_takes_away_is_counted() {
+    // es: está; ur: گیا; fr: démontré; en: follow.
+    let found = |language: &str, upos: &str, feats: &str| mapped(language, upos, feats).unmapped;
+    assert_eq!(found("es", "AUX", "Mood=Ind|Tense=Pres|VerbForm=Fin"), ["VerbForm=Fin"]);
+    assert_eq!(found("ur", "AUX", "Aspect=Perf|Gender=Masc|Number=Sing|VerbForm=Part"), ["Gender=Masc"]);
+    assert_eq!(found("fr", "VERB", "Gender=Masc|Number=Sing|VerbForm=Part"), ["Gender=Masc", "Number=Sing"]);
+    assert_eq!(found("en", "VERB", "Mood=Ind|Tense=Pres|VerbForm=Fin"), ["Mood=Ind", "Tense=Pres", "VerbForm=Fin"]);
+    // What it puts another value for still shows: the imperfect is past.
+    assert!(found("es", "VERB", "Mood=Sub|Tense=Imp").is_empty());
+}
+
+#[test]
+fn a_language_has_one_code_in_all_its_spellings() {
+    let feats = "Mood=Ind|Number=Sing|Person=3|Tense=Past|VerbForm=Fin";
+    for language in ["es", "ES", "es-ES", "es_MX", "spa", "spa-ES"] {
+        assert_eq!(
+            tags(language, "VERB", feats),
+            "Aspect=PFV|Mood=IND|Number=SG|POS=V|Person=3|Tense=PST",
+            "{language}"
+        );
+    }
+    for (three, two) in [("fra", "fr"), ("fre", "fr"), ("eng", "en"), ("por", "pt"), ("cat", "ca"), ("urd", "ur")] {
+        assert_eq!(primary(three), two);
+    }
+    assert_eq!(primary("qaa"), "qaa");
+    // Whatever the table and the corrections name has its three letters.
+    let named = ROWS.values().flatten().flat_map(|row| row.languages.iter().copied());
+    for language in named.chain(["ca", "en", "es", "eu", "fr", "pt", "ur"]) {
+        assert!(ALIASES.iter().any(|(_, short)| *short == language), "{language}");
+    }
 }
 
 #[test]

@@ -96,7 +96,7 @@ pub struct Counts {
     /// Sentences skipped as defective; 0 unless lenient.
     pub skipped_sentences: usize,
     /// Pairs `Feature=Value` (and `UPOS=Value`) to the syntactic words on which they gave no attribute: unknown, without
-    /// a counterpart in the scheme, or of several values (`Case=Acc,Dat`).
+    /// a counterpart in the scheme, of several values (`Case=Acc,Dat`), or taken away by a correction for the language.
     pub unmapped: BTreeMap<String, usize>,
     /// Pairs to the syntactic words on which their value lost against another of the same dimension.
     pub outranked: BTreeMap<String, usize>,
