@@ -93,7 +93,14 @@ pub struct SplitSettings {
 
 impl Default for SplitSettings {
     fn default() -> Self {
-        SplitSettings { method: SplitMethod::default(), min_per_class: 20, unseen_lemmas: false, train: 0.8, dev: 0.1, test: 0.1 }
+        SplitSettings {
+            method: SplitMethod::default(),
+            min_per_class: 20,
+            unseen_lemmas: false,
+            train: 0.8,
+            dev: 0.1,
+            test: 0.1,
+        }
     }
 }
 
@@ -240,7 +247,10 @@ impl fmt::Display for NoCell {
         match self {
             NoCell::Settings(message) => f.write_str(message),
             NoCell::NoOfficialSplit { language, reason } => {
-                write!(f, "`{language}` has no official split of train, dev and test: {reason}; use another split method")
+                write!(
+                    f,
+                    "`{language}` has no official split of train, dev and test: {reason}; use another split method"
+                )
             }
             NoCell::TooFewClasses { language, attribute, counts, .. } if counts.is_empty() => {
                 write!(f, "no word of `{language}` has the attribute {attribute}")
@@ -286,7 +296,8 @@ pub fn split(
 ) -> Result<Split, NoCell> {
     settings.check().map_err(|error| NoCell::Settings(error.to_string()))?;
     let values: Vec<Option<&str>> = words.iter().map(|word| word.attributes.get(attribute)).collect();
-    let classes: Vec<String> = values.iter().flatten().collect::<BTreeSet<_>>().into_iter().map(|v| v.to_string()).collect();
+    let classes: Vec<String> =
+        values.iter().flatten().collect::<BTreeSet<_>>().into_iter().map(|v| v.to_string()).collect();
     let mut members: Vec<Member> = Vec::new();
     for (word, value) in values.iter().enumerate() {
         let Some(value) = value else { continue };
