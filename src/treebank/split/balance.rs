@@ -14,7 +14,8 @@ use rand_chacha::ChaCha8Rng;
 /// targets. At last a class that is still short of words gets groups from elsewhere, where that costs no other class.
 ///
 /// With `capped`, a group that would be too much of a class in dev or test is for training: see [`Balance::keep_heavy`]. If
-/// classes are short of words in the end, that is tried again, and then without; most classes win, of equals the first.
+/// classes are short of words in the end, that is tried again, and then without for these classes; most classes win, of equals
+/// the first.
 pub(super) fn balance(
     groups: &[Group],
     n_classes: usize,
@@ -23,10 +24,12 @@ pub(super) fn balance(
     rng: &mut ChaCha8Rng,
 ) -> Vec<usize> {
     let mut best: Option<(usize, Vec<usize>)> = None;
+    let mut was_short = vec![false; n_classes];
     for attempt in 0..ATTEMPTS {
         let mut balance = Balance::new(groups, n_classes, settings);
-        if capped && attempt < ATTEMPTS / 2 {
-            balance.keep_heavy();
+        if capped {
+            let is_free = |class: usize| attempt >= ATTEMPTS / 2 && was_short.get(class) == Some(&true);
+            balance.keep_heavy(is_free);
         }
         let order = balance.order();
         balance.deal(&order, rng);
@@ -35,7 +38,13 @@ pub(super) fn balance(
             balance.improve(&order);
         }
         balance.save_classes();
-        let short = (0..n_classes).filter(|&class| balance.targets[class].is_some() && !balance.stays(class)).count();
+        balance.improve(&order);
+        let mut short = 0;
+        for (class, was_short) in was_short.iter_mut().enumerate() {
+            let is_short = balance.targets[class].is_some() && !balance.stays(class);
+            *was_short |= is_short;
+            short += usize::from(is_short);
+        }
         if best.as_ref().is_none_or(|(fewest, _)| short < *fewest) {
             best = Some((short, balance.parts));
         }
@@ -100,15 +109,16 @@ impl<'a> Balance<'a> {
     ///
     /// What is too much depends on the class: a tenth of the words that it should have in dev or test, but more, up to
     /// three tenths, where the groups below hold too few words to fill dev and test and leave some for train. Where even these
-    /// do not, as in classes of a few function words, dev and test are content with nine tenths of what there is.
-    fn keep_heavy(&mut self) {
+    /// do not, as in classes of a few function words, dev and test are content with nine tenths of what there is. Classes that
+    /// are free have no such bound.
+    fn keep_heavy(&mut self, is_free: impl Fn(usize) -> bool) {
         let mut sizes: Vec<Vec<usize>> = vec![Vec::new(); self.totals.len()];
         for (class, n) in self.groups.iter().flat_map(|group| &group.counts) {
             sizes[*class].push(*n);
         }
         let mut caps = vec![usize::MAX; self.totals.len()];
-        for ((cap, sizes), targets) in caps.iter_mut().zip(&mut sizes).zip(&self.targets) {
-            let Some([_, dev, test]) = *targets else { continue };
+        for (class, (cap, sizes)) in caps.iter_mut().zip(&mut sizes).enumerate() {
+            let Some([_, dev, test]) = self.targets[class].filter(|_| !is_free(class)) else { continue };
             sizes.sort_unstable();
             *cap = cap_of(sizes, dev.min(test), dev + test);
         }
@@ -180,13 +190,16 @@ impl<'a> Balance<'a> {
     }
 
     /// Moves groups as long as a class's words in dev and test come nearer to the targets, in squares relative to them, so
-    /// that rare classes count as much as frequent ones.
+    /// that rare classes count as much as frequent ones. No class loses a part that has enough words of it.
     fn improve(&mut self, order: &[usize]) {
         for _ in 0..ROUNDS {
             let mut moved = false;
             for &index in order {
                 let from = self.parts[index];
                 let mut best = (0.0, from);
+                if !self.can_spare(index, from) {
+                    continue;
+                }
                 for to in (0..PARTS).filter(|&to| to != from) {
                     let change = self.change(index, from, to);
                     // Nothing moves for rounding's sake.
@@ -238,6 +251,14 @@ impl<'a> Balance<'a> {
             }
         }
         swapped
+    }
+
+    /// Whether every class that has enough words in a part still does without a group.
+    fn can_spare(&self, index: usize, part: usize) -> bool {
+        self.groups[index].counts.iter().all(|&(class, n)| {
+            let count = self.counts[class][part];
+            self.targets[class].is_none() || count < self.min || count - n >= self.min
+        })
     }
 
     /// What moving a group changes in the sum of squares.

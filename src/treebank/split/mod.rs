@@ -383,7 +383,7 @@ fn official(words: &[Word], members: &[Member], language: &str) -> Result<Assign
         .collect();
     if !missing.is_empty() && !files.is_empty() {
         let names: Vec<&str> = files.keys().copied().collect();
-        return Err(none(format!("{} has no file among {}", missing.join(" and "), names.join(", "))));
+        return Err(none(format!("none of its files is {} ({})", missing.join(" or "), names.join(", "))));
     }
     for member in members {
         let part = words.get(member.word).and_then(|word| files.get(&*word.file)).copied().flatten();

@@ -307,7 +307,7 @@ fn official_parts_are_those_of_the_files() {
     let error = split_with(&of(&files[1..2]), false).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`xx` has no official split of train, dev and test: train and dev has no file among x-ud-test.conllu; use another \
+        "`xx` has no official split of train, dev and test: none of its files is train or dev (x-ud-test.conllu); use another \
          split method"
     );
     let error = split_with(&sentences(40, &["x-ud-train.conllu", "all.conllu"]), false).unwrap_err().to_string();
