@@ -49,7 +49,7 @@ fn in_parts(
 
 /// Puts words of whole lemmas first, as many as `wanted` or little less, lemmas and words in the order as given otherwise.
 /// Gives their number. A lemma that would be too many is for training.
-fn lemmas_first(order: &mut [usize], lemmas: &[usize], wanted: usize) -> Result<usize> {
+pub(super) fn lemmas_first(order: &mut [usize], lemmas: &[usize], wanted: usize) -> Result<usize> {
     let mut words: BTreeMap<usize, usize> = BTreeMap::new();
     lemmas.iter().for_each(|&lemma| *words.entry(lemma).or_default() += 1);
     let mut held_out = BTreeSet::new();
