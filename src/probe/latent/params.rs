@@ -228,7 +228,7 @@ impl LatentParams {
         /// Sets the share of the training words that are held out to decide when to stop.
         held_out: f64,
         /// Sets whether lemmas are held out, and not words by themselves. A word that shares its lemma with one that is
-        /// trained on says little about new words, and training stops late.
+        /// trained on says little about new words, and training may stop late.
         held_out_lemmas: bool,
         /// Sets the weight of the absolute weights' sum, as a loss a word.
         l1: f64,
