@@ -45,7 +45,7 @@ struct Options {
     /// The attribute
     #[arg(long, requires = "activations")]
     attribute: Option<String>,
-    /// How words are split: `balanced` or `lemma-types`
+    /// How words are split: `balanced`, `lemma-types`, `sentences` or `official`
     #[arg(long, default_value = "balanced", requires = "activations")]
     split: SplitMethod,
     /// Split all words once, with this seed: seeds are then those of the method alone

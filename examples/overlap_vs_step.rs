@@ -66,7 +66,7 @@ struct Options {
     /// Transfer scores (`model,step,task,language,score`); without, zero-shot transfer of probes is measured
     #[arg(long, value_name = "FILE.csv")]
     transfer: Option<PathBuf>,
-    /// How words are split: `balanced` or `lemma-types`
+    /// How words are split: `balanced`, `lemma-types`, `sentences` or `official`
     #[arg(long)]
     split: Option<SplitMethod>,
     /// How subwords become words: `mean`, `first` or `last`

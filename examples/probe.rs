@@ -38,7 +38,7 @@ struct Options {
     /// Seed of split and probe
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// How words are split: `balanced` or `lemma-types`
+    /// How words are split: `balanced`, `lemma-types`, `sentences` or `official`
     #[arg(long, default_value = "balanced")]
     split: SplitMethod,
     /// The file to write

@@ -6,19 +6,23 @@
 
 mod common;
 
-use anyhow::Result;
+use anyhow::{bail, Result};
 use clap::Parser;
 use common::{fixture, report, start_log};
+use isogloss::files;
+use isogloss::report::write_csv;
 use isogloss::treebank::{
-    split, Multiword, NoCell, ReadSettings, Scheme, Source, SplitMethod, SplitSettings, Treebank,
+    CellRow, Cells, ClassRow, Multiword, ReadSettings, Scheme, Source, SplitMethod, SplitSettings, Treebank,
+    UnmappedRow, ValueRow,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Show what treebanks hold: tokens, types, sentences, attributes and their values, what the scheme has no name for, and
-/// which attributes have enough words in a lemma-disjoint split.
+/// which attributes have enough words in each part of a split.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -35,15 +39,24 @@ struct Arguments {
     /// Skip and count defective sentences instead of stopping at the first.
     #[arg(long)]
     lenient: bool,
-    /// How lemmas are split: balanced or lemma-types.
+    /// How words are split: balanced, lemma-types, sentences or official.
     #[arg(long, default_value_t = SplitMethod::Balanced)]
     split: SplitMethod,
+    /// With sentences and official: leave out words of dev and test whose lemma is in a part before.
+    #[arg(long)]
+    unseen_lemmas: bool,
     /// Words that a class needs in each of train, dev and test.
     #[arg(long, default_value_t = 20)]
     min_per_class: usize,
-    /// Seed of the split.
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    /// Seeds of the split.
+    #[arg(long, value_name = "N[,N...]", value_delimiter = ',', default_value = "0")]
+    seed: Vec<u64>,
+    /// The attributes to split by; all that a treebank has if not given.
+    #[arg(long, value_name = "A[,A...]", value_delimiter = ',')]
+    attribute: Vec<String>,
+    /// Also write cells.csv, classes.csv, attributes.csv and unmapped.csv into this folder.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -58,19 +71,46 @@ fn run() -> Result<()> {
             arguments.treebank.push(Source::new(language, [fixture(&format!("treebanks/{language}.conllu"))])?);
         }
     }
-    let settings =
-        SplitSettings { method: arguments.split, min_per_class: arguments.min_per_class, ..SplitSettings::default() };
+    let mut languages = BTreeSet::new();
+    for Source { language, .. } in &arguments.treebank {
+        if !languages.insert(language) {
+            bail!("the treebank of `{language}` is given twice; name all its files in one --treebank");
+        }
+    }
+    let settings = SplitSettings {
+        method: arguments.split,
+        min_per_class: arguments.min_per_class,
+        unseen_lemmas: arguments.unseen_lemmas,
+        ..SplitSettings::default()
+    };
     settings.check()?;
+    if let Some(out) = &arguments.out {
+        files::writable_dir(out)?;
+    }
     let reading = ReadSettings { scheme: arguments.scheme, multiword: arguments.multiword, lenient: arguments.lenient };
+    let (mut all, mut values, mut unmapped) = (Cells::default(), Vec::new(), Vec::new());
     for source in &arguments.treebank {
         let treebank = Treebank::read_with(&source.language, &source.files, &reading)?;
-        let page = describe(&treebank, &settings, arguments.seed)?;
-        std::io::stdout().write_all(page.as_bytes())?;
+        for attribute in &arguments.attribute {
+            treebank.check_attribute(attribute)?;
+        }
+        let cells = Cells::of(&treebank, &arguments.attribute, &settings, &arguments.seed);
+        std::io::stdout().write_all(describe(&treebank, settings.method, &cells)?.as_bytes())?;
+        all.cells.extend(cells.cells);
+        all.classes.extend(cells.classes);
+        values.extend(ValueRow::of(&treebank));
+        unmapped.extend(UnmappedRow::of(&treebank));
+    }
+    if let Some(out) = &arguments.out {
+        write_csv(out.join("cells.csv"), &all.cells)?;
+        write_csv(out.join("classes.csv"), &all.classes)?;
+        write_csv(out.join("attributes.csv"), &values)?;
+        write_csv(out.join("unmapped.csv"), &unmapped)?;
     }
     Ok(())
 }
 
-fn describe(treebank: &Treebank, settings: &SplitSettings, seed: u64) -> Result<String> {
+fn describe(treebank: &Treebank, method: SplitMethod, cells: &Cells) -> Result<String> {
     let mut page = String::new();
     let counts = &treebank.counts;
     let forms: BTreeSet<&str> = treebank.words.iter().map(|word| word.form.as_str()).collect();
@@ -93,39 +133,50 @@ fn describe(treebank: &Treebank, settings: &SplitSettings, seed: u64) -> Result<
     }
     writeln!(page, "\nAttributes and their values:")?;
     let classes = treebank.class_counts();
-    let width = classes.keys().map(String::len).max().unwrap_or_default();
+    let asked = cells.cells.iter().map(|cell| cell.attribute.as_str());
+    let width = classes.keys().map(String::as_str).chain(asked).map(str::len).max().unwrap_or_default();
     for (attribute, values) in &classes {
         writeln!(page, "  {attribute:<width$}  {}", most_frequent_first(values))?;
     }
     list(&mut page, "Without an attribute", &counts.unmapped)?;
     list(&mut page, "Outranked by another value", &counts.outranked)?;
-    let method = settings.method;
-    writeln!(page, "\nCells (train/dev/test words a class; split {method}, seed {seed}):")?;
-    for attribute in classes.keys() {
-        match split(&treebank.words, &treebank.language, attribute, settings, seed) {
-            Ok(split) => {
-                write!(page, "  {attribute:<width$}  usable   ")?;
-                for row in split.balance() {
-                    let [train, dev, test] = row.words;
-                    write!(page, " {} {train}/{dev}/{test}", row.class)?;
-                }
-                let dropped: Vec<&str> = split.dropped.keys().map(String::as_str).collect();
-                let dropped =
-                    if dropped.is_empty() { String::new() } else { format!("  (too few: {})", dropped.join(" ")) };
-                writeln!(page, "{dropped}")?;
-            }
-            Err(NoCell::TooFewClasses { counts, .. }) => {
-                write!(page, "  {attribute:<width$}  too few  ")?;
-                for (class, [train, dev, test]) in counts {
-                    write!(page, " {class} {train}/{dev}/{test}")?;
-                }
-                writeln!(page)?;
-            }
-            Err(reason) => writeln!(page, "  {attribute:<width$}  {reason}")?,
+    for seed in cells.cells.iter().map(|cell| cell.seed).collect::<BTreeSet<_>>() {
+        writeln!(page, "\nCells (train/dev/test words a class; split {method}, seed {seed}):")?;
+        for cell in cells.cells.iter().filter(|cell| cell.seed == seed) {
+            let of_cell = |row: &&ClassRow| row.seed == seed && row.attribute == cell.attribute;
+            let rows: Vec<&ClassRow> = cells.classes.iter().filter(of_cell).collect();
+            writeln!(page, "  {:<width$}  {}", cell.attribute, line(cell, &rows))?;
         }
     }
     writeln!(page)?;
     Ok(page)
+}
+
+/// A cell in a line.
+fn line(cell: &CellRow, rows: &[&ClassRow]) -> String {
+    let counts = |kept: bool| -> Vec<String> {
+        let rows = rows.iter().filter(|row| row.kept == kept);
+        rows.map(|row| format!("{} {}/{}/{}", row.class, row.train, row.dev, row.test)).collect()
+    };
+    if !cell.usable {
+        let counts = counts(false).join(" ");
+        let reason = || cell.reason.as_deref().unwrap_or_default();
+        return if counts.is_empty() { reason().to_string() } else { format!("too few   {counts}") };
+    }
+    let mut line = format!("usable    {}", counts(true).join(" "));
+    let dropped = counts(false);
+    if !dropped.is_empty() {
+        line += &format!("  (too few: {})", dropped.join(" "));
+    }
+    let few: Vec<&str> = rows.iter().filter(|row| is_one_lemma(row)).map(|row| row.class.as_str()).collect();
+    if !few.is_empty() {
+        line += &format!("  (half or more of dev or test is one lemma: {})", few.join(" "));
+    }
+    line
+}
+
+fn is_one_lemma(row: &ClassRow) -> bool {
+    [row.largest_lemma_dev, row.largest_lemma_test].into_iter().flatten().any(|share| share >= 0.5)
 }
 
 fn list(page: &mut String, title: &str, counts: &BTreeMap<String, usize>) -> Result<()> {

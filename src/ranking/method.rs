@@ -106,7 +106,8 @@ impl Ranker for Method {
         splits.check_k(k)?;
         match self {
             Method::Poisson(params) | Method::ConditionalPoisson(params) => {
-                let params = params.clone().n_classes(splits.n_classes).stream(seed, names).check()?;
+                let params =
+                    params.clone().n_classes(splits.n_classes).stream(seed, names).lemmas(splits.lemmas).check()?;
                 select(Fitted::Latent(params.fit_view(splits.train.0, splits.train.1)?), splits, k)
             }
             Method::Gaussian(params) => {

@@ -15,14 +15,21 @@ pub struct Splits<'a> {
     pub test: Split<'a>,
     /// The number of classes.
     pub n_classes: usize,
+    /// The lemma of each training word, by number, where it is known.
+    pub lemmas: Option<&'a [usize]>,
 }
 
 impl<'a> Splits<'a> {
-    /// Three parts; classes count up to the largest label of them.
+    /// Three parts; classes count up to the largest label of them. Lemmas are not known.
     pub fn new(train: Split<'a>, dev: Split<'a>, test: Split<'a>) -> Self {
         let labels = [train.1, dev.1, test.1];
         let most = labels.iter().flat_map(|labels| labels.iter()).max();
-        Splits { train, dev, test, n_classes: most.map_or(0, |most| most.saturating_add(1)).max(2) }
+        Splits { train, dev, test, n_classes: most.map_or(0, |most| most.saturating_add(1)).max(2), lemmas: None }
+    }
+
+    /// The same with the training words' lemmas, by number.
+    pub fn with_lemmas(self, lemmas: &'a [usize]) -> Self {
+        Splits { lemmas: Some(lemmas), ..self }
     }
 
     /// The number of neurons.
@@ -103,5 +110,5 @@ pub fn rank_split(
     let [train, dev, test]: [Array2<f32>; 3] = parts.map(rows);
     let [train, dev, test] = [(&train, &split.train), (&dev, &split.dev), (&test, &split.test)]
         .map(|(x, part)| (x.view(), &part.classes[..]));
-    ranker.rank(&Splits::new(train, dev, test), k, seed, names)
+    ranker.rank(&Splits::new(train, dev, test).with_lemmas(&split.train.lemmas), k, seed, names)
 }

@@ -187,12 +187,15 @@ pub fn across_bootstrap(
     for sample in 0..samples {
         let words = resample(labels, sample, seed, names);
         let records = records.select(Axis(0), &words);
+        let lemmas: Option<Vec<usize>> =
+            splits.lemmas.and_then(|lemmas| words.iter().map(|&word| lemmas.get(word).copied()).collect());
         let splits = Splits {
             train: (records.view(), labels),
             // Taken anew: the lifetime of a view cannot be shortened.
             dev: (splits.dev.0.view(), splits.dev.1),
             test: (splits.test.0.view(), splits.test.1),
             n_classes: splits.n_classes,
+            lemmas: lemmas.as_deref(),
         };
         ranked.push(ranker.rank(&splits, k, seed, names)?);
     }

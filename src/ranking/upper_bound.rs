@@ -237,6 +237,7 @@ pub fn refit_curve(splits: &Splits, order: &[usize], params: &UpperBoundValidPar
         dev: (dev.view(), splits.dev.1),
         test: (test.view(), splits.test.1),
         n_classes: splits.n_classes,
+        lemmas: None,
     };
     let refit = Refit::new(&few, params)?;
     let columns: Vec<usize> = (0..order.len()).collect();

@@ -5,6 +5,7 @@ use crate::audit::{AuditBlockRow, AuditRow};
 use crate::correlation::{CorrelationRow, InferenceRow, InfluenceRow};
 use crate::overlap::{OverlapByK, OverlapMeasures, PairOverlap, SelfOverlap, Sharing, StepOverlap};
 use crate::similarity::Similarity;
+use crate::treebank::{CellRow, ClassRow, UnmappedRow, ValueRow};
 
 impl Record for PairOverlap {
     const COLUMNS: &'static [&'static str] = &[
@@ -166,4 +167,49 @@ impl Record for AuditRow {
 
 impl Record for AuditBlockRow {
     const COLUMNS: &'static [&'static str] = &["model", "step", "part", "values", "nan", "infinite", "norm", "sha256"];
+}
+
+impl Record for CellRow {
+    const COLUMNS: &'static [&'static str] = &[
+        "language",
+        "attribute",
+        "seed",
+        "usable",
+        "reason",
+        "classes",
+        "dropped",
+        "train",
+        "dev",
+        "test",
+        "without_lemma",
+        "seen_lemmas",
+    ];
+}
+
+impl Record for ClassRow {
+    const COLUMNS: &'static [&'static str] = &[
+        "language",
+        "attribute",
+        "seed",
+        "class",
+        "kept",
+        "train",
+        "dev",
+        "test",
+        "lemmas_train",
+        "lemmas_dev",
+        "lemmas_test",
+        "share_dev",
+        "share_test",
+        "largest_lemma_dev",
+        "largest_lemma_test",
+    ];
+}
+
+impl Record for ValueRow {
+    const COLUMNS: &'static [&'static str] = &["language", "attribute", "value", "words", "lemmas"];
+}
+
+impl Record for UnmappedRow {
+    const COLUMNS: &'static [&'static str] = &["language", "feature", "value", "reason", "words"];
 }

@@ -3,13 +3,11 @@ use crate::checkpoint::Step;
 use crate::probe::controls::ControlLabels;
 use crate::probe::Fitted;
 use crate::ranking::{self, Cell, Method, RankedCell};
-use crate::report::Record;
 use crate::transfer::{zero_shot, TransferScore, ZeroShot};
-use crate::treebank::{split, NoCell, Split, SplitSettings};
+use crate::treebank::{split, Cells, NoCell, Split, SplitSettings};
 use crate::{Error, Result, Site};
 use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
-use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the cells of a study have in common.
@@ -41,50 +39,6 @@ pub struct SourceProbe {
 /// Probes of the source language by attribute, site and seed.
 pub type SourceProbes = BTreeMap<(String, Site, u64), SourceProbe>;
 
-/// A row of `cells.csv`: what words a cell was probed on, the same at every step and site.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct CellWords {
-    /// The language.
-    pub language: String,
-    /// The attribute.
-    pub attribute: String,
-    /// The seed of the split.
-    pub seed: u64,
-    /// The classes probed for, separated by `|`.
-    pub classes: String,
-    /// Classes with too few words, separated by `|`.
-    pub dropped: String,
-    /// Words to fit on.
-    pub train: usize,
-    /// Words to select neurons on.
-    pub dev: usize,
-    /// Words to score on.
-    pub test: usize,
-    /// Words that went by their form in the split, because they have no lemma.
-    pub without_lemma: usize,
-}
-
-impl Record for CellWords {
-    const COLUMNS: &'static [&'static str] =
-        &["language", "attribute", "seed", "classes", "dropped", "train", "dev", "test", "without_lemma"];
-}
-
-impl CellWords {
-    fn of(split: &Split, seed: u64) -> CellWords {
-        CellWords {
-            language: split.language.clone(),
-            attribute: split.attribute.clone(),
-            seed,
-            classes: split.classes.join("|"),
-            dropped: split.dropped.keys().cloned().collect::<Vec<_>>().join("|"),
-            train: split.train.words.len(),
-            dev: split.dev.words.len(),
-            test: split.test.words.len(),
-            without_lemma: split.without_lemma,
-        }
-    }
-}
-
 /// What one language at one checkpoint gave.
 #[derive(Clone, Debug, Default)]
 pub struct LanguageCells {
@@ -98,8 +52,8 @@ pub struct LanguageCells {
     pub left_out: BTreeMap<String, usize>,
     /// Attributes without scores, because the source has no such cell.
     pub without_source: BTreeSet<String>,
-    /// What words the cells were probed on.
-    pub words: Vec<CellWords>,
+    /// What words the cells were probed on, the same at every step and site, and which do not exist.
+    pub cells: Cells,
     /// Cells that do not exist, and why: attribute, seed, reason.
     pub missing: Vec<(String, u64, NoCell)>,
 }
@@ -124,10 +78,13 @@ pub fn rank_language(
         for seed in &settings.seeds {
             match split(activations.words(), language, attribute, &settings.split, *seed) {
                 Ok(split) => {
-                    found.words.push(CellWords::of(&split, *seed));
+                    found.cells.add(&split, *seed);
                     jobs.extend(settings.sites.iter().map(|site| (split.clone(), *site, *seed)));
                 }
-                Err(reason) => found.missing.push((attribute.clone(), *seed, reason)),
+                Err(reason) => {
+                    found.cells.add_missing(language, attribute, *seed, &reason);
+                    found.missing.push((attribute.clone(), *seed, reason));
+                }
             }
         }
     }

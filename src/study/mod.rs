@@ -15,7 +15,7 @@ mod settings;
 #[cfg(feature = "torch")]
 mod watch;
 
-pub use cells::{rank_language, CellSettings, CellWords, LanguageCells, SourceProbe, SourceProbes};
+pub use cells::{rank_language, CellSettings, LanguageCells, SourceProbe, SourceProbes};
 pub use results::{Notes, Results};
 pub use settings::{Dtype, Study};
 

@@ -1,13 +1,13 @@
-use super::{CellWords, Study};
+use super::Study;
 use crate::activations::Skipped;
 use crate::analysis::{write_text, About, Analysis, Settings};
 use crate::audit::Finding;
 use crate::checkpoint::{Checkpoint, Step};
 use crate::overlap::Control;
 use crate::ranking::RankedCell;
-use crate::report::{write_csv, Record, TextTable};
+use crate::report::{write_csv, TextTable};
 use crate::transfer::TransferScores;
-use crate::treebank::NoCell;
+use crate::treebank::{CellRow, Cells, ClassRow, NoCell};
 use crate::{files, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -30,7 +30,8 @@ pub struct Results {
 pub struct Notes {
     findings: Vec<Finding>,
     commits: BTreeMap<Step, String>,
-    cells: BTreeSet<CellWords>,
+    /// By language, attribute and seed.
+    cells: BTreeMap<(String, String, u64), (CellRow, Vec<ClassRow>)>,
     missing: BTreeMap<(String, String), BTreeMap<u64, String>>,
     skipped: BTreeMap<String, Skipped>,
     left_out: BTreeMap<(String, String), usize>,
@@ -51,8 +52,16 @@ impl Notes {
     }
 
     /// Keeps what words cells were probed on; every checkpoint has the same.
-    pub fn cells(&mut self, cells: Vec<CellWords>) {
-        self.cells.extend(cells);
+    pub fn cells(&mut self, cells: Cells) {
+        let key = |language: &str, attribute: &str, seed| (language.to_string(), attribute.to_string(), seed);
+        for cell in cells.cells {
+            self.cells.insert(key(&cell.language, &cell.attribute, cell.seed), (cell, Vec::new()));
+        }
+        for class in cells.classes {
+            if let Some((_, classes)) = self.cells.get_mut(&key(&class.language, &class.attribute, class.seed)) {
+                classes.push(class);
+            }
+        }
     }
 
     /// Keeps what extraction skipped; every checkpoint skips the same.
@@ -85,9 +94,14 @@ impl Notes {
         }
     }
 
-    /// The words of the cells.
-    pub fn words(&self) -> Vec<CellWords> {
-        self.cells.iter().cloned().collect()
+    /// The words of the cells, also of those that do not exist.
+    pub fn words(&self) -> Vec<CellRow> {
+        self.cells.values().map(|(cell, _)| cell.clone()).collect()
+    }
+
+    /// The classes of the cells.
+    pub fn classes(&self) -> Vec<ClassRow> {
+        self.cells.values().flat_map(|(_, classes)| classes.iter().cloned()).collect()
     }
 
     /// Why cells do not exist.
@@ -150,7 +164,9 @@ impl Results {
         files::writable_dir(out)?;
         let cells = out.join("cells.csv");
         write_csv(&cells, &self.notes.words())?;
-        let mut written = vec![cells];
+        let classes = out.join("classes.csv");
+        write_csv(&classes, &self.notes.classes())?;
+        let mut written = vec![cells, classes];
         written.extend(self.analysis.write(out, &self.about())?);
         written.push(write_text(out.join("study.toml"), &description)?);
         Ok(written)
@@ -185,11 +201,12 @@ impl Results {
     }
 
     fn words_table(&self) -> TextTable {
-        let mut table = TextTable::new(CellWords::COLUMNS.iter().map(|name| name.replace('_', " ")));
-        for cell in self.notes.words() {
-            let CellWords { language, attribute, seed, classes, dropped, train, dev, test, without_lemma } = cell;
+        let columns = ["language", "attribute", "seed", "classes", "dropped", "train", "dev", "test", "without lemma"];
+        let mut table = TextTable::new(columns);
+        for cell in self.notes.words().into_iter().filter(|cell| cell.usable) {
+            let CellRow { language, attribute, seed, classes, dropped, train, dev, test, without_lemma, .. } = cell;
             let [classes, dropped] = [classes, dropped].map(|names| names.replace('|', ", "));
-            let counts = [train, dev, test, without_lemma].map(|n| n.to_string());
+            let counts = [train, dev, test, without_lemma].map(|n| n.map(|n| n.to_string()).unwrap_or_default());
             table.row([language, attribute, seed.to_string(), classes, dropped].into_iter().chain(counts));
         }
         table

@@ -64,7 +64,7 @@ impl Study {
                 let place = (series.model(), step, language);
                 let found = rank_language(&settings, place, &extraction.activations, source.as_ref())?;
                 notes.missing(language, found.missing);
-                notes.cells(found.words);
+                notes.cells(found.cells);
                 if given.is_none() {
                     notes.left_out(language, found.left_out);
                     notes.without_source(language, found.without_source);

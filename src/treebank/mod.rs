@@ -2,7 +2,8 @@
 //!
 //! [`conllu`] reads the format; [`Treebank`] turns sentences into [`Word`]s whose [`Attributes`] follow a [`Scheme`]:
 //! the features of Universal Dependencies as annotated, or UniMorph's dimensions, mapped after McCarthy et al. 2018;
-//! [`split`] cuts the words that have an attribute into train, dev and test so that no lemma is in two of them.
+//! [`split`] cuts the words that have an attribute into train, dev and test so that no lemma is in two of them, or by another
+//! [`SplitMethod`]; [`Cells`] says of which attributes there are enough words.
 //!
 //! # Examples
 //! ```no_run
@@ -14,7 +15,9 @@
 //! ```
 
 mod attributes;
+mod cells;
 pub mod conllu;
+mod official;
 mod sentences;
 mod source;
 mod split;
@@ -22,6 +25,8 @@ mod unimorph;
 mod words;
 
 pub use attributes::{Attributes, Scheme};
+pub use cells::{CellRow, Cells, ClassRow, UnmappedRow, ValueRow};
+pub use official::OfficialSplit;
 pub use sentences::{Sentences, TreebankFiles};
 pub use source::Source;
 pub use split::{split, ClassBalance, NoCell, Part, Split, SplitMethod, SplitSettings};

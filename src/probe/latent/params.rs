@@ -39,6 +39,8 @@ pub struct LatentValidParams {
     pub(super) n_classes: Option<usize>,
     pub(super) seed: u64,
     pub(super) names: Vec<String>,
+    pub(super) held_out_lemmas: bool,
+    pub(super) lemmas: Option<Vec<usize>>,
 }
 
 /// Parameters of a latent-variable probe; start at [`super::Poisson::params`] or [`super::ConditionalPoisson::params`].
@@ -72,6 +74,7 @@ pub struct LatentValidParams {
 /// | [averaging](Self::averaging) | 0.9 | share of the running average that an epoch keeps; 0 is the last epoch alone | `[0, 1)` |
 /// | [patience](Self::patience) | 50 | epochs without improvement before stopping | 1 or more |
 /// | [held_out](Self::held_out) | 0.1 | share of the words that decide when to stop | `(0, 1)` |
+/// | [held_out_lemmas](Self::held_out_lemmas) | false | hold out whole lemmas, so that no word that decides when to stop has one that is trained on; the caller gives the [lemmas](Self::lemmas) | |
 /// | [l1](Self::l1) | 0 | penalty on the absolute weights | `[0, inf)` |
 /// | [l2](Self::l2) | 0.001 | penalty on the squared weights | `[0, inf)` |
 /// | [standardise](Self::standardise) | true | bring neurons to mean 0 and variance 1 | |
@@ -102,6 +105,7 @@ struct Stored {
     averaging: f64,
     patience: usize,
     held_out: f64,
+    held_out_lemmas: bool,
     l1: f64,
     l2: f64,
     standardise: bool,
@@ -127,6 +131,7 @@ impl From<LatentParams> for Stored {
             averaging: p.averaging,
             patience: p.patience,
             held_out: p.held_out,
+            held_out_lemmas: p.held_out_lemmas,
             l1: p.l1,
             l2: p.l2,
             standardise: p.standardise,
@@ -145,6 +150,7 @@ impl From<Stored> for LatentParams {
             .averaging(stored.averaging)
             .patience(stored.patience)
             .held_out(stored.held_out)
+            .held_out_lemmas(stored.held_out_lemmas)
             .l1(stored.l1)
             .l2(stored.l2)
             .standardise(stored.standardise)
@@ -186,6 +192,8 @@ impl LatentParams {
             n_classes: None,
             seed: 0,
             names: Vec::new(),
+            held_out_lemmas: false,
+            lemmas: None,
         })
     }
 }
@@ -219,6 +227,9 @@ impl LatentParams {
         patience: usize,
         /// Sets the share of the training words that are held out to decide when to stop.
         held_out: f64,
+        /// Sets whether lemmas are held out, and not words by themselves. A word that shares its lemma with one that is
+        /// trained on says little about new words, and training may stop late.
+        held_out_lemmas: bool,
         /// Sets the weight of the absolute weights' sum, as a loss a word.
         l1: f64,
         /// Sets the weight of the squared weights' sum, as a loss a word.
@@ -232,6 +243,12 @@ impl LatentParams {
     /// Sets the number of classes, where the training words may lack the last ones.
     pub fn n_classes(mut self, n_classes: usize) -> Self {
         self.0.n_classes = Some(n_classes);
+        self
+    }
+
+    /// Sets the lemma of each word, by number, for [`held_out_lemmas`](Self::held_out_lemmas).
+    pub fn lemmas(mut self, lemmas: Option<&[usize]>) -> Self {
+        self.0.lemmas = lemmas.map(<[usize]>::to_vec);
         self
     }
 

@@ -255,3 +255,36 @@ fn a_probe_that_does_not_fit_together_is_refused() {
     assert!(refused("{\"of_size\":3}", "{\"of_size\":21}").contains("of 1 to 20 neurons"));
     assert!(refused("\"relevances\":[", "\"relevances\":[0,").contains("a finite relevance for each"));
 }
+
+#[test]
+fn lemmas_are_held_out_whole() {
+    // Two words each of a lemma say the same thing, which tells nothing of others: noise.
+    let mut rng = crate::seed::stream(3, &["lemmas"]);
+    let lemmas: Vec<usize> = (0..600).map(|word| word / 2).collect();
+    let noise = Array2::from_shape_fn((300, 40), |_| rng.gen::<f32>());
+    let x = Array2::from_shape_fn((600, 40), |(word, d)| noise[[word / 2, d]]);
+    let labels: Vec<usize> = lemmas.iter().map(|lemma| lemma % 2).collect();
+    let params = Poisson::params().seed(1).max_epochs(400);
+    let fit = |params: LatentParams| params.check().unwrap().fit_view(x.view(), &labels);
+    let by_word = fit(params.clone().lemmas(Some(&lemmas))).unwrap();
+    // Given lemmas change nothing by themselves.
+    assert_eq!(by_word, fit(params.clone()).unwrap());
+    let by_lemma = fit(params.clone().held_out_lemmas(true).lemmas(Some(&lemmas))).unwrap();
+    assert_ne!(by_lemma, by_word);
+    let mut order = vec![5, 0, 3, 2, 4, 1];
+    assert_eq!(train::lemmas_first(&mut order, &[7, 8, 8, 9, 9, 7], 3).unwrap(), 2);
+    assert_eq!(order, [5, 0, 3, 2, 4, 1]);
+    let mut order = vec![3, 0, 5, 2, 4, 1];
+    assert_eq!(train::lemmas_first(&mut order, &[7, 8, 8, 9, 9, 9], 2).unwrap(), 1);
+    assert_eq!(order, [0, 3, 5, 2, 4, 1]);
+    // Lemmas of one word each are words.
+    let alone: Vec<usize> = (0..600).rev().collect();
+    assert_eq!(fit(params.clone().held_out_lemmas(true).lemmas(Some(&alone))).unwrap(), by_word);
+    for lemmas in [None, Some(&lemmas[..30])] {
+        let error = fit(params.clone().held_out_lemmas(true).lemmas(lemmas)).unwrap_err().to_string();
+        assert!(error.contains("needs the lemma of each of the 600 words"), "{error}");
+    }
+    let one = vec![0; 600];
+    let error = fit(params.held_out_lemmas(true).lemmas(Some(&one))).unwrap_err().to_string();
+    assert!(error.contains("every lemma has more than the 60 words"), "{error}");
+}

@@ -10,6 +10,7 @@ use ndarray::{Array1, Array2, ArrayView2};
 use rand::seq::SliceRandom;
 use rand::Rng;
 use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A batch is cut into this many parts, each with random numbers and sums of its own: results are those of any number of
 /// threads.
@@ -46,6 +47,30 @@ fn in_parts(
     values.iter().sum()
 }
 
+/// Puts words of whole lemmas first, as many as `wanted` or little less, lemmas and words in the order as given otherwise.
+/// Gives their number. A lemma that would be too many is for training.
+pub(super) fn lemmas_first(order: &mut [usize], lemmas: &[usize], wanted: usize) -> Result<usize> {
+    let mut words: BTreeMap<usize, usize> = BTreeMap::new();
+    lemmas.iter().for_each(|&lemma| *words.entry(lemma).or_default() += 1);
+    let mut held_out = BTreeSet::new();
+    let (mut first, mut seen) = (0, BTreeSet::new());
+    for &word in order.iter() {
+        let n = words.get(&lemmas[word]).copied().unwrap_or(0);
+        if seen.insert(lemmas[word]) && first + n <= wanted {
+            held_out.insert(lemmas[word]);
+            first += n;
+        }
+    }
+    if first == 0 {
+        return Err(Error::Data(format!(
+            "every lemma has more than the {wanted} words to be held out: raise held_out, or leave held_out_lemmas"
+        )));
+    }
+    // Stable: equals stay in order.
+    order.sort_by_key(|&word| !held_out.contains(&lemmas[word]));
+    Ok(first)
+}
+
 pub(super) fn fit(params: &LatentValidParams, records: ArrayView2<f32>, labels: &[usize]) -> Result<LatentProbe> {
     let classes = count_classes(records, labels, params.n_classes)?;
     let (n_words, neurons) = records.dim();
@@ -68,7 +93,15 @@ pub(super) fn fit(params: &LatentValidParams, records: ArrayView2<f32>, labels: 
 
     let mut order: Vec<usize> = (0..n_words).collect();
     order.shuffle(&mut rng);
-    let n_held_out = ((n_words as f64 * params.held_out) as usize).clamp(1, n_words - 1);
+    let mut n_held_out = ((n_words as f64 * params.held_out) as usize).clamp(1, n_words - 1);
+    if params.held_out_lemmas {
+        let lemmas = params.lemmas.as_deref().filter(|lemmas| lemmas.len() == n_words).ok_or_else(|| {
+            Error::Data(format!(
+                "held_out_lemmas needs the lemma of each of the {n_words} words: see LatentParams::lemmas"
+            ))
+        })?;
+        n_held_out = lemmas_first(&mut order, lemmas, n_held_out)?;
+    }
     let (held_out, train) = order.split_at_mut(n_held_out);
 
     let tiles = words.tiles;
