@@ -15,6 +15,7 @@
 
 mod attributes;
 pub mod conllu;
+mod official;
 mod sentences;
 mod source;
 mod split;
@@ -22,6 +23,7 @@ mod unimorph;
 mod words;
 
 pub use attributes::{Attributes, Scheme};
+pub use official::OfficialSplit;
 pub use sentences::{Sentences, TreebankFiles};
 pub use source::Source;
 pub use split::{split, ClassBalance, NoCell, Part, Split, SplitMethod, SplitSettings};
