@@ -16,6 +16,7 @@
 mod attributes;
 pub mod conllu;
 mod official;
+mod provenance;
 mod sentences;
 mod source;
 mod split;

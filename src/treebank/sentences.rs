@@ -1,8 +1,9 @@
 //! Sentences one at a time, from memory or from files.
 
+use super::provenance::names;
 use super::words::Builder;
-use super::{conllu, ReadSettings, Scheme, Source, Treebank, Word};
-use crate::{Error, Result};
+use super::{conllu, Counts, ReadSettings, Scheme, Source, Treebank, Word};
+use crate::Result;
 use std::path::PathBuf;
 
 /// Sentences of one language, in order and as often as they are asked for: a [`Treebank`] in memory, or
@@ -49,6 +50,19 @@ impl TreebankFiles {
     pub fn new(source: &Source, settings: &ReadSettings) -> Self {
         TreebankFiles { language: source.language.clone(), paths: source.files.clone(), settings: *settings }
     }
+
+    /// As [`Sentences::visit`]; returns what was read and what was left out.
+    ///
+    /// # Errors
+    /// As [`Treebank::read_with`], but files without words are none.
+    pub fn visit_counting(&self, visit: &mut dyn FnMut(&[Word]) -> Result<()>) -> Result<Counts> {
+        let mut builder = Builder::new(&self.language, &self.settings);
+        for (path, name) in self.paths.iter().zip(names(&self.paths)) {
+            builder.open(name);
+            builder.visit_all(conllu::open(path)?, visit)?;
+        }
+        Ok(builder.finish().counts)
+    }
 }
 
 impl Sentences for TreebankFiles {
@@ -63,18 +77,9 @@ impl Sentences for TreebankFiles {
     /// # Errors
     /// As [`Treebank::read_with`], but files without words are none.
     fn visit(&self, visit: &mut dyn FnMut(&[Word]) -> Result<()>) -> Result<()> {
-        let mut builder = Builder::new(&self.language, &self.settings);
-        for path in &self.paths {
-            builder.open(path);
-            for sentence in conllu::open(path)? {
-                match sentence {
-                    Ok(sentence) => visit(builder.one(&sentence))?,
-                    Err(error @ Error::Line { .. }) if self.settings.lenient => {
-                        tracing::warn!("skipped a sentence: {error}");
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
+        let skipped = self.visit_counting(visit)?.skipped_sentences;
+        if skipped > 0 {
+            tracing::warn!("skipped {skipped} defective sentences of the treebank of `{}`", self.language);
         }
         Ok(())
     }
@@ -83,6 +88,7 @@ impl Sentences for TreebankFiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
     use std::path::Path;
 
     #[test]
