@@ -51,12 +51,17 @@ impl TreebankFiles {
         TreebankFiles { language: source.language.clone(), paths: source.files.clone(), settings: *settings }
     }
 
-    /// As [`Sentences::visit`]; returns what was read and what was left out.
+    /// As [`Sentences::visit`]; returns what was read and what was left out. Of memory, the counts take more where there
+    /// are more features that are not mapped.
     ///
     /// # Errors
     /// As [`Treebank::read_with`], but files without words are none.
     pub fn visit_counting(&self, visit: &mut dyn FnMut(&[Word]) -> Result<()>) -> Result<Counts> {
-        let mut builder = Builder::new(&self.language, &self.settings);
+        self.visit_all(visit, true)
+    }
+
+    fn visit_all(&self, visit: &mut dyn FnMut(&[Word]) -> Result<()>, counts_pairs: bool) -> Result<Counts> {
+        let mut builder = Builder::new(&self.language, &self.settings, counts_pairs);
         for (path, name) in self.paths.iter().zip(names(&self.paths)) {
             builder.open(name);
             builder.visit_all(conllu::open(path)?, visit)?;
@@ -77,7 +82,7 @@ impl Sentences for TreebankFiles {
     /// # Errors
     /// As [`Treebank::read_with`], but files without words are none.
     fn visit(&self, visit: &mut dyn FnMut(&[Word]) -> Result<()>) -> Result<()> {
-        let skipped = self.visit_counting(visit)?.skipped_sentences;
+        let skipped = self.visit_all(visit, false)?.skipped_sentences;
         if skipped > 0 {
             tracing::warn!("skipped {skipped} defective sentences of the treebank of `{}`", self.language);
         }

@@ -144,7 +144,7 @@ impl Treebank {
     /// files have no word.
     pub fn read_with(language: &str, paths: &[PathBuf], settings: &ReadSettings) -> Result<Treebank> {
         let paths = source::files(paths)?;
-        let mut builder = Builder::new(language, settings);
+        let mut builder = Builder::new(language, settings, true);
         for (path, name) in paths.iter().zip(names(&paths)) {
             builder.open(name);
             builder.add_all(conllu::open(path)?)?;
@@ -179,7 +179,7 @@ impl Treebank {
         stream: conllu::Reader<R>,
         settings: &ReadSettings,
     ) -> Result<Treebank> {
-        let mut builder = Builder::new(language, settings);
+        let mut builder = Builder::new(language, settings, true);
         builder.open(names(&[stream.path().to_path_buf()]).pop().unwrap_or_else(|| Arc::from("")));
         builder.add_all(stream)?;
         Ok(builder.finish())
@@ -260,6 +260,8 @@ const MAX_CACHED: usize = 10_000;
 
 pub(super) struct Builder<'a> {
     settings: &'a ReadSettings,
+    /// Whether pairs that are not mapped are counted, of which there may be as many as words.
+    counts_pairs: bool,
     treebank: Treebank,
     /// Sentences so far.
     sentences: usize,
@@ -272,7 +274,7 @@ pub(super) struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(language: &str, settings: &'a ReadSettings) -> Self {
+    pub(super) fn new(language: &str, settings: &'a ReadSettings, counts_pairs: bool) -> Self {
         let treebank = Treebank {
             language: language.to_string(),
             scheme: settings.scheme,
@@ -282,6 +284,7 @@ impl<'a> Builder<'a> {
         };
         Builder {
             settings,
+            counts_pairs,
             treebank,
             sentences: 0,
             language: Arc::from(language),
@@ -425,7 +428,7 @@ impl<'a> Builder<'a> {
     fn settle(&mut self) {
         let counts = &mut self.treebank.counts;
         // Sums do not depend on the map's order.
-        for (_, Entry { mapped, count, .. }) in self.cache.drain() {
+        for (_, Entry { mapped, count, .. }) in self.cache.drain().filter(|_| self.counts_pairs) {
             for pair in mapped.unmapped {
                 *counts.unmapped.entry(pair).or_default() += count;
             }
