@@ -79,8 +79,8 @@ pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 
 /// The name of a treebank file without `.gz`.
 fn plain_name(path: &Path) -> Option<String> {
-    let name = path.file_name()?.to_str()?;
-    let plain = name.strip_suffix(".gz").unwrap_or(name);
+    let name = path.file_name()?.to_string_lossy();
+    let plain = name.strip_suffix(".gz").unwrap_or(&name);
     // A name that begins with a dot is hidden, or a temporary one.
     let is_treebank = (plain.ends_with(".conllu") || plain.ends_with(".conllup")) && !plain.starts_with('.');
     is_treebank.then(|| plain.to_string())

@@ -6,7 +6,7 @@ use super::parse::{parse, Block, Features};
 use super::Sentence;
 use crate::{Error, Result};
 use std::fmt;
-use std::io::{BufRead, Read};
+use std::io::{BufRead, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// The longest line that is read, in bytes: a hundred times what treebanks contain.
@@ -136,22 +136,36 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    /// Appends the next line to the buffer, without its end.
+    /// Appends the next line to the buffer, without its end; of one that is too long, nothing.
     fn next_line(&mut self) -> Result<Line> {
         let start = self.bytes.len();
-        let limit = MAX_LINE as u64 + 1;
-        let read = Read::by_ref(&mut self.input).take(limit).read_until(b'\n', &mut self.bytes);
-        let read = read.map_err(|error| self.fail(error))?;
-        if read == 0 {
+        let (mut any, mut too_long) = (false, false);
+        loop {
+            let available = match self.input.fill_buf() {
+                Ok(available) => available,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(self.fail(error)),
+            };
+            any |= !available.is_empty();
+            let end = memchr::memchr(b'\n', available);
+            let piece = end.and_then(|end| available.get(..end)).unwrap_or(available);
+            too_long |= self.bytes.len() - start + piece.len() > MAX_LINE;
+            if !too_long {
+                self.bytes.extend_from_slice(piece);
+            }
+            let (at_end, used) = (available.is_empty(), piece.len() + usize::from(end.is_some()));
+            self.input.consume(used);
+            if at_end || end.is_some() {
+                break;
+            }
+        }
+        if !any {
             self.done = true;
             return Ok(Line::End);
         }
         self.line += 1;
-        if self.bytes.last() == Some(&b'\n') {
-            self.bytes.pop();
-        } else if read > MAX_LINE {
+        if too_long {
             self.bytes.truncate(start);
-            self.skip_line()?;
             return Ok(Line::TooLong);
         }
         while self.bytes.len() > start && self.bytes.last() == Some(&b'\r') {
@@ -161,11 +175,6 @@ impl<R: BufRead> Reader<R> {
             self.bytes.drain(..3);
         }
         Ok(Line::Text)
-    }
-
-    /// Goes to the end of a line that is too long to keep.
-    fn skip_line(&mut self) -> Result<()> {
-        self.input.skip_until(b'\n').map(|_| ()).map_err(|error| self.fail(error))
     }
 
     fn fail(&mut self, error: std::io::Error) -> Error {
