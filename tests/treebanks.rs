@@ -157,6 +157,17 @@ fn text_is_not_normalised() {
 }
 
 #[test]
+fn features_are_the_same_however_their_letters_are_encoded() {
+    let text = [
+        word("a").replace("\tNOUN\t_\t_", "\tNOUN\t_\tX=e\u{301}"),
+        word("a").replace("\tNOUN\t_\t_", "\tNOUN\t_\tX=\u{e9}"),
+    ];
+    let treebank = read("fr", text.join("\n"), Scheme::Ud);
+    assert_eq!(treebank.class_counts()["X"], [("\u{e9}".to_string(), 2)].into());
+    assert_eq!(sentences(&text[0])[0].tokens[0].feat("X"), Some("e\u{301}"));
+}
+
+#[test]
 fn joiners_and_other_invisible_letters_stay() {
     for form in ["می\u{200c}خواهم", "क्\u{200d}ष", "a\u{a0}b", "\u{2067}x\u{2069}"] {
         assert_eq!(read("fa", word(form), Scheme::Ud).words[0].form, form);

@@ -6,6 +6,7 @@ use super::provenance::{names, Ids};
 use super::{source, unimorph};
 use crate::{Error, Result};
 use serde::{de, Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io::BufRead;
@@ -13,6 +14,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use unicode_normalization::UnicodeNormalization;
 
 /// What a multiword token (Spanish `dámelo`, French `du`) becomes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -412,9 +414,10 @@ impl<'a> Builder<'a> {
             entry.count += 1;
             return entry.attributes.clone();
         }
+        let feats = composed(&row.feats);
         let mut mapped = match self.settings.scheme {
-            Scheme::Unimorph => unimorph::map(&self.treebank.language, row.upos, &row.feats),
-            Scheme::Ud => as_annotated(row),
+            Scheme::Unimorph => unimorph::map(&self.treebank.language, row.upos, &feats),
+            Scheme::Ud => as_annotated(row.upos, &feats),
         };
         let attributes = Attributes::from(std::mem::take(&mut mapped.tags));
         if self.cache.len() >= MAX_CACHED {
@@ -444,17 +447,25 @@ impl<'a> Builder<'a> {
     }
 }
 
+/// Features in Unicode's composed form (NFC): a value is one class however its letters are encoded.
+fn composed(feats: &[(String, String)]) -> Cow<'_, [(String, String)]> {
+    if feats.iter().all(|(name, value)| name.is_ascii() && value.is_ascii()) {
+        return Cow::Borrowed(feats);
+    }
+    Cow::Owned(feats.iter().map(|(name, value)| (name.nfc().collect(), value.nfc().collect())).collect())
+}
+
 /// Scheme `ud`: features of one value, and the part of speech.
-fn as_annotated(row: &Row<'_>) -> unimorph::Mapped {
+fn as_annotated(upos: Option<&str>, feats: &[(String, String)]) -> unimorph::Mapped {
     let mut mapped = unimorph::Mapped::default();
-    for (name, value) in row.feats.iter() {
+    for (name, value) in feats {
         if value.contains(',') {
             mapped.unmapped.push(format!("{name}={value}"));
         } else {
             mapped.tags.insert(name.clone(), value.clone());
         }
     }
-    if let Some(upos) = row.upos {
+    if let Some(upos) = upos {
         mapped.tags.insert("POS".to_string(), upos.to_string());
     }
     mapped
