@@ -26,7 +26,8 @@ struct Options {
     /// Folder of checkpoints `global_stepN`, each in Hugging Face layout, or a repository of the Hub with a revision a step
     #[arg(long, value_name = "DIR|HUB_ID")]
     series: Option<PathBuf>,
-    /// A language's sentences, one a line, line N of each file a translation of the others; once a language
+    /// A language's sentences, one a line, line N of each file a translation of the others; or treebanks (.conllu) for all
+    /// languages, aligned by sentence id; once a language
     #[arg(long = "parallel", value_name = "LANG=FILE")]
     parallel: Vec<Source>,
     /// Where to read states; every point of the residual stream if not given

@@ -25,7 +25,7 @@ mod sentences;
 mod svcca;
 
 pub use measures::{cosine, cosine_centred, cosine_mismatched, linear_cka, retrieval};
-pub use sentences::{read_parallel, read_sentences};
+pub use sentences::{read_parallel, read_parallel_treebanks, read_sentences, Aligned};
 #[cfg(feature = "linalg")]
 pub use svcca::svcca;
 

@@ -18,6 +18,7 @@ mod attributes;
 mod cells;
 pub mod conllu;
 mod official;
+mod provenance;
 mod sentences;
 mod source;
 mod split;

@@ -1,8 +1,9 @@
 //! Sentences one at a time, from memory or from files.
 
+use super::provenance::names;
 use super::words::Builder;
-use super::{conllu, ReadSettings, Scheme, Source, Treebank, Word};
-use crate::{Error, Result};
+use super::{conllu, Counts, ReadSettings, Scheme, Source, Treebank, Word};
+use crate::Result;
 use std::path::PathBuf;
 
 /// Sentences of one language, in order and as often as they are asked for: a [`Treebank`] in memory, or
@@ -49,6 +50,24 @@ impl TreebankFiles {
     pub fn new(source: &Source, settings: &ReadSettings) -> Self {
         TreebankFiles { language: source.language.clone(), paths: source.files.clone(), settings: *settings }
     }
+
+    /// As [`Sentences::visit`]; returns what was read and what was left out. Of memory, the counts take more where there
+    /// are more features that are not mapped.
+    ///
+    /// # Errors
+    /// As [`Treebank::read_with`], but files without words are none.
+    pub fn visit_counting(&self, visit: &mut dyn FnMut(&[Word]) -> Result<()>) -> Result<Counts> {
+        self.visit_all(visit, true)
+    }
+
+    fn visit_all(&self, visit: &mut dyn FnMut(&[Word]) -> Result<()>, counts_pairs: bool) -> Result<Counts> {
+        let mut builder = Builder::new(&self.language, &self.settings, counts_pairs);
+        for (path, name) in self.paths.iter().zip(names(&self.paths)) {
+            builder.open(name);
+            builder.visit_all(conllu::open(path)?, visit)?;
+        }
+        Ok(builder.finish().counts)
+    }
 }
 
 impl Sentences for TreebankFiles {
@@ -63,18 +82,9 @@ impl Sentences for TreebankFiles {
     /// # Errors
     /// As [`Treebank::read_with`], but files without words are none.
     fn visit(&self, visit: &mut dyn FnMut(&[Word]) -> Result<()>) -> Result<()> {
-        let mut builder = Builder::new(&self.language, &self.settings);
-        for path in &self.paths {
-            builder.open(path);
-            for sentence in conllu::open(path)? {
-                match sentence {
-                    Ok(sentence) => visit(builder.one(&sentence))?,
-                    Err(error @ Error::Line { .. }) if self.settings.lenient => {
-                        tracing::warn!("skipped a sentence: {error}");
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
+        let skipped = self.visit_all(visit, false)?.skipped_sentences;
+        if skipped > 0 {
+            tracing::warn!("skipped {skipped} defective sentences of the treebank of `{}`", self.language);
         }
         Ok(())
     }
@@ -83,6 +93,7 @@ impl Sentences for TreebankFiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
     use std::path::Path;
 
     #[test]

@@ -1,16 +1,20 @@
 //! Words with attributes, from the sentences of a language's treebank.
 
 use super::attributes::{serde_as_text, Attributes, Scheme};
-use super::conllu::{self, Sentence, Token, TokenId};
-use super::unimorph;
+use super::conllu::{self, Block, Row, TokenId};
+use super::provenance::{names, Ids};
+use super::{source, unimorph};
 use crate::{Error, Result};
 use serde::{de, Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::io::BufRead;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use unicode_normalization::UnicodeNormalization;
 
 /// What a multiword token (Spanish `dámelo`, French `du`) becomes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,9 +76,11 @@ pub struct Word {
     pub attributes: Attributes,
     /// The treebank's language.
     pub language: Arc<str>,
-    /// The file's name without its folder, so that tables do not depend on the machine.
+    /// The file's name without its folder, so that tables do not depend on the machine; of files that share a name, with
+    /// as many folders as tell them apart. [`OfficialSplit::of_file`](super::OfficialSplit::of_file) takes it.
     pub file: Arc<str>,
-    /// The sentence's `sent_id`; `line-N`, where it begins in the file, for a sentence without one.
+    /// The sentence's `sent_id`; `line-N`, where it begins in the file, for a sentence without one, and `ID@line-N` for
+    /// one whose id an earlier sentence of the file has: file, sentence and token are one place in a treebank.
     pub sentence_id: String,
     /// The id in the sentence: `8`, or `8-9` for a multiword token.
     pub token_id: String,
@@ -84,6 +90,7 @@ pub struct Word {
 
 /// What was read, and what was left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counts {
     /// Syntactic words: what Universal Dependencies counts as tokens of a treebank.
     pub syntactic_words: usize,
@@ -93,6 +100,10 @@ pub struct Counts {
     pub empty_nodes: usize,
     /// Words without a lemma.
     pub without_lemma: usize,
+    /// Sentences without a `sent_id`.
+    pub sentences_without_id: usize,
+    /// Sentences with the `sent_id` of an earlier one of the same file.
+    pub repeated_sentence_ids: usize,
     /// Sentences skipped as defective; 0 unless lenient.
     pub skipped_sentences: usize,
     /// Pairs `Feature=Value` (and `UPOS=Value`) to the syntactic words on which they gave no attribute: unknown, without
@@ -126,25 +137,19 @@ impl Treebank {
         Treebank::read_with(language, paths, &ReadSettings { scheme, ..ReadSettings::default() })
     }
 
-    /// Reads a language's files, pooled. The language decides which corrections of the UniMorph mapping apply.
+    /// Reads a language's files, pooled; a folder stands for its files as in [`Source`](super::Source). The language
+    /// decides which corrections of the UniMorph mapping apply.
     ///
     /// # Errors
-    /// [`Error::Io`] if a file cannot be read; [`Error::Line`] for the first defect, unless lenient; [`Error::Data`] if
-    /// the files have no word.
+    /// [`Error::Io`] if a file cannot be read; [`Error::Line`] for the first defect, unless lenient; [`Error::File`] for
+    /// damaged compressed data and a folder without treebank files; [`Error::Data`] for a file named twice, and if the
+    /// files have no word.
     pub fn read_with(language: &str, paths: &[PathBuf], settings: &ReadSettings) -> Result<Treebank> {
-        let mut builder = Builder::new(language, settings);
-        for path in paths {
-            builder.open(path);
-            for sentence in conllu::open(path)? {
-                match sentence {
-                    Ok(sentence) => builder.add(&sentence),
-                    Err(error @ Error::Line { .. }) if settings.lenient => {
-                        tracing::warn!("skipped a sentence: {error}");
-                        builder.treebank.counts.skipped_sentences += 1;
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
+        let paths = source::files(paths)?;
+        let mut builder = Builder::new(language, settings, true);
+        for (path, name) in paths.iter().zip(names(&paths)) {
+            builder.open(name);
+            builder.add_all(conllu::open(path)?)?;
         }
         let treebank = builder.finish();
         if treebank.words.is_empty() {
@@ -155,6 +160,31 @@ impl Treebank {
             )));
         }
         Ok(treebank)
+    }
+
+    /// Reads what is no file: the rest of a stream, which may be without words.
+    ///
+    /// # Errors
+    /// As [`Treebank::read_with`].
+    ///
+    /// # Examples
+    /// ```
+    /// use isogloss::treebank::{conllu, ReadSettings, Treebank};
+    /// let text = "1\tbares\tbar\tNOUN\t_\tNumber=Plur\t0\troot\t_\t_\n";
+    /// let stream = conllu::Reader::new(text.as_bytes(), "bar.conllu");
+    /// let treebank = Treebank::read_stream("es", stream, &ReadSettings::default())?;
+    /// assert_eq!(treebank.words[0].attributes.to_string(), "Number=PL|POS=N");
+    /// # Ok::<(), isogloss::Error>(())
+    /// ```
+    pub fn read_stream<R: BufRead>(
+        language: &str,
+        stream: conllu::Reader<R>,
+        settings: &ReadSettings,
+    ) -> Result<Treebank> {
+        let mut builder = Builder::new(language, settings, true);
+        builder.open(names(&[stream.path().to_path_buf()]).pop().unwrap_or_else(|| Arc::from("")));
+        builder.add_all(stream)?;
+        Ok(builder.finish())
     }
 
     /// The words of each sentence.
@@ -227,18 +257,26 @@ struct Entry {
     count: usize,
 }
 
+/// Bounds the memory that a file of ever new features takes.
+const MAX_CACHED: usize = 10_000;
+
 pub(super) struct Builder<'a> {
     settings: &'a ReadSettings,
+    /// Whether pairs that are not mapped are counted, of which there may be as many as words.
+    counts_pairs: bool,
     treebank: Treebank,
+    /// Sentences so far.
+    sentences: usize,
     language: Arc<str>,
     file: Arc<str>,
+    ids: Ids,
     /// By part of speech and features as written: a treebank has few hundred of them.
     cache: HashMap<String, Entry>,
     key: String,
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(language: &str, settings: &'a ReadSettings) -> Self {
+    pub(super) fn new(language: &str, settings: &'a ReadSettings, counts_pairs: bool) -> Self {
         let treebank = Treebank {
             language: language.to_string(),
             scheme: settings.scheme,
@@ -246,105 +284,154 @@ impl<'a> Builder<'a> {
             sentences: Vec::new(),
             counts: Counts::default(),
         };
-        let (cache, key) = (HashMap::new(), String::new());
-        Builder { settings, treebank, language: Arc::from(language), file: Arc::from(""), cache, key }
+        Builder {
+            settings,
+            counts_pairs,
+            treebank,
+            sentences: 0,
+            language: Arc::from(language),
+            file: Arc::from(""),
+            ids: Ids::default(),
+            cache: HashMap::new(),
+            key: String::new(),
+        }
     }
 
-    /// What follows is from this file.
-    pub(super) fn open(&mut self, path: &Path) {
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        self.file = Arc::from(name.as_ref());
+    /// What follows is from the file of this name.
+    pub(super) fn open(&mut self, name: Arc<str>) {
+        self.file = name;
+        self.ids = Ids::default();
     }
 
-    /// The words of the next sentence, without those of the sentences before.
-    pub(super) fn one(&mut self, sentence: &Sentence) -> &[Word] {
-        self.treebank.words.clear();
-        self.add(sentence);
-        &self.treebank.words
+    /// Keeps the words of all sentences of a stream.
+    fn add_all<R: BufRead>(&mut self, mut stream: conllu::Reader<R>) -> Result<()> {
+        while let Some(block) = stream.next_block() {
+            if let Some(block) = self.unless_skipped(block)? {
+                let start = self.treebank.words.len();
+                self.add(&block);
+                self.treebank.sentences.push(start..self.treebank.words.len());
+            }
+        }
+        Ok(())
     }
 
-    fn add(&mut self, sentence: &Sentence) {
-        let start = self.treebank.words.len();
+    /// Calls `visit` with the words of each sentence of a stream, and keeps none.
+    pub(super) fn visit_all<R: BufRead>(
+        &mut self,
+        mut stream: conllu::Reader<R>,
+        visit: &mut dyn FnMut(&[Word]) -> Result<()>,
+    ) -> Result<()> {
+        while let Some(block) = stream.next_block() {
+            if let Some(block) = self.unless_skipped(block)? {
+                self.treebank.words.clear();
+                self.add(&block);
+                visit(&self.treebank.words)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a defective sentence where that is what the settings say.
+    fn unless_skipped<'b>(&mut self, block: Result<Block<'b>>) -> Result<Option<Block<'b>>> {
+        match block {
+            Err(error @ Error::Line { .. }) if self.settings.lenient => {
+                tracing::warn!("skipped a sentence: {error}");
+                self.treebank.counts.skipped_sentences += 1;
+                Ok(None)
+            }
+            block => block.map(Some),
+        }
+    }
+
+    fn add(&mut self, block: &Block<'_>) {
+        let counts = &mut self.treebank.counts;
+        let sentence_id = self.ids.name(block.id, block.line, counts);
         let mut range: Option<Parts> = None;
-        for token in &sentence.tokens {
-            match token.id {
+        for row in &block.rows {
+            match row.id {
                 TokenId::Empty(..) => self.treebank.counts.empty_nodes += 1,
                 TokenId::Range(_, last) => {
                     self.treebank.counts.multiword_tokens += 1;
-                    range = Some(Parts { last, range: token, parts: Vec::new() });
+                    range = Some(Parts { last, range: row, parts: Vec::new() });
                 }
                 TokenId::Word(id) => {
                     self.treebank.counts.syntactic_words += 1;
-                    let attributes = self.attributes(token);
+                    let attributes = self.attributes(row);
                     let Some(mut parts) = range.take() else {
-                        self.push(sentence, token, token.lemma.clone(), attributes, token.space_after());
+                        self.push(&sentence_id, row, row.lemma.map(str::to_string), attributes, row.space_after());
                         continue;
                     };
                     let closes = id == parts.last;
                     if self.settings.multiword == Multiword::Parts {
                         let space = !closes || parts.range.space_after();
-                        self.push(sentence, token, token.lemma.clone(), attributes, space);
+                        self.push(&sentence_id, row, row.lemma.map(str::to_string), attributes, space);
                     } else {
-                        parts.parts.push((token, attributes));
+                        parts.parts.push((row, attributes));
                         if closes {
                             let space = parts.range.space_after();
-                            self.push(sentence, parts.range, parts.lemma(), parts.attributes(), space);
+                            self.push(&sentence_id, parts.range, parts.lemma(), parts.attributes(), space);
                         }
                     }
                     range = Some(parts).filter(|_| !closes);
                 }
             }
         }
-        self.treebank.sentences.push(start..self.treebank.words.len());
+        self.sentences += 1;
     }
 
     fn push(
         &mut self,
-        sentence: &Sentence,
-        token: &Token,
+        sentence_id: &str,
+        row: &Row<'_>,
         lemma: Option<String>,
         attributes: Attributes,
         space_after: bool,
     ) {
         self.treebank.counts.without_lemma += usize::from(lemma.is_none());
         self.treebank.words.push(Word {
-            sentence: self.treebank.sentences.len(),
-            form: token.form.clone(),
+            sentence: self.sentences,
+            form: row.form.to_string(),
             lemma,
             attributes,
             language: self.language.clone(),
             file: self.file.clone(),
-            sentence_id: sentence.id.clone().unwrap_or_else(|| format!("line-{}", sentence.line)),
-            token_id: token.id.to_string(),
+            sentence_id: sentence_id.to_string(),
+            token_id: match row.id {
+                TokenId::Word(word) => word.to_string(),
+                id => id.to_string(),
+            },
             space_after,
         });
     }
 
-    fn attributes(&mut self, token: &Token) -> Attributes {
+    fn attributes(&mut self, row: &Row<'_>) -> Attributes {
         self.key.clear();
-        for part in token.upos.iter().map(|upos| ("", upos)).chain(token.feats.iter().map(|(n, v)| (n.as_str(), v))) {
-            self.key.push_str(part.0);
-            self.key.push('=');
-            self.key.push_str(part.1);
-            self.key.push('|');
-        }
+        // Neither column holds a tab.
+        self.key.push_str(row.upos.unwrap_or("_"));
+        self.key.push('\t');
+        self.key.push_str(row.feats_column);
         if let Some(entry) = self.cache.get_mut(&self.key) {
             entry.count += 1;
             return entry.attributes.clone();
         }
+        let feats = composed(&row.feats);
         let mut mapped = match self.settings.scheme {
-            Scheme::Unimorph => unimorph::map(&self.treebank.language, token.upos.as_deref(), &token.feats),
-            Scheme::Ud => as_annotated(token),
+            Scheme::Unimorph => unimorph::map(&self.treebank.language, row.upos, &feats),
+            Scheme::Ud => as_annotated(row.upos, &feats),
         };
         let attributes = Attributes::from(std::mem::take(&mut mapped.tags));
+        if self.cache.len() >= MAX_CACHED {
+            self.settle();
+        }
         self.cache.insert(self.key.clone(), Entry { mapped, attributes: attributes.clone(), count: 1 });
         attributes
     }
 
-    fn finish(mut self) -> Treebank {
+    /// Counts what the cache says was not mapped, and empties it.
+    fn settle(&mut self) {
         let counts = &mut self.treebank.counts;
         // Sums do not depend on the map's order.
-        for Entry { mapped, count, .. } in self.cache.into_values() {
+        for (_, Entry { mapped, count, .. }) in self.cache.drain().filter(|_| self.counts_pairs) {
             for pair in mapped.unmapped {
                 *counts.unmapped.entry(pair).or_default() += count;
             }
@@ -352,22 +439,34 @@ impl<'a> Builder<'a> {
                 *counts.outranked.entry(pair).or_default() += count;
             }
         }
+    }
+
+    pub(super) fn finish(mut self) -> Treebank {
+        self.settle();
         self.treebank
     }
 }
 
+/// Features in Unicode's composed form (NFC): a value is one class however its letters are encoded.
+fn composed(feats: &[(String, String)]) -> Cow<'_, [(String, String)]> {
+    if feats.iter().all(|(name, value)| name.is_ascii() && value.is_ascii()) {
+        return Cow::Borrowed(feats);
+    }
+    Cow::Owned(feats.iter().map(|(name, value)| (name.nfc().collect(), value.nfc().collect())).collect())
+}
+
 /// Scheme `ud`: features of one value, and the part of speech.
-fn as_annotated(token: &Token) -> unimorph::Mapped {
+fn as_annotated(upos: Option<&str>, feats: &[(String, String)]) -> unimorph::Mapped {
     let mut mapped = unimorph::Mapped::default();
-    for (name, value) in token.feats.iter() {
+    for (name, value) in feats {
         if value.contains(',') {
             mapped.unmapped.push(format!("{name}={value}"));
         } else {
             mapped.tags.insert(name.clone(), value.clone());
         }
     }
-    if let Some(upos) = &token.upos {
-        mapped.tags.insert("POS".to_string(), upos.clone());
+    if let Some(upos) = upos {
+        mapped.tags.insert("POS".to_string(), upos.to_string());
     }
     mapped
 }
@@ -375,8 +474,8 @@ fn as_annotated(token: &Token) -> unimorph::Mapped {
 /// A multiword token in the making.
 struct Parts<'a> {
     last: u32,
-    range: &'a Token,
-    parts: Vec<(&'a Token, Attributes)>,
+    range: &'a Row<'a>,
+    parts: Vec<(&'a Row<'a>, Attributes)>,
 }
 
 /// Parts of speech of words that a language cannot freely add to, and of what is no word.
@@ -394,12 +493,12 @@ impl Parts<'_> {
 
     /// The lemma of the one content word, or all joined; none where one of these is missing.
     fn lemma(&self) -> Option<String> {
-        let is_content = |token: &Token| token.upos.as_deref().is_some_and(|upos| !FUNCTION_WORDS.contains(&upos));
-        let mut content = self.parts.iter().filter(|(token, _)| is_content(token));
-        if let (Some((token, _)), None) = (content.next(), content.next()) {
-            return token.lemma.clone();
+        let is_content = |row: &Row| row.upos.is_some_and(|upos| !FUNCTION_WORDS.contains(&upos));
+        let mut content = self.parts.iter().filter(|(row, _)| is_content(row));
+        if let (Some((row, _)), None) = (content.next(), content.next()) {
+            return row.lemma.map(str::to_string);
         }
-        let lemmas: Option<Vec<&str>> = self.parts.iter().map(|(token, _)| token.lemma.as_deref()).collect();
+        let lemmas: Option<Vec<&str>> = self.parts.iter().map(|(row, _)| row.lemma).collect();
         lemmas.map(|lemmas| lemmas.join("+"))
     }
 }

@@ -83,22 +83,18 @@ fn a_treebank_may_have_features_of_its_own() {
 
 #[test]
 fn the_lemma_of_a_multiword_token_is_its_content_words() {
-    let token = |form: &str, lemma: &str, upos: &str| {
-        let line = format!("1\t{form}\t{lemma}\t{upos}\t_\t_\t0\troot\t_\t_\n");
-        conllu::Reader::new(line.as_bytes(), "t").next().unwrap().unwrap().tokens.remove(0)
+    let lemma = |parts: &[(&str, &str, &str)]| {
+        let mut text = format!("1-{}\tx\t_\t_\t_\t_\t_\t_\t_\t_\n", parts.len());
+        for (i, (form, lemma, upos)) in parts.iter().enumerate() {
+            text += &format!("{}\t{form}\t{lemma}\t{upos}\t_\t_\t0\troot\t_\t_\n", i + 1);
+        }
+        let stream = conllu::Reader::new(text.as_bytes(), "t");
+        Treebank::read_stream("en", stream, &ReadSettings::default()).unwrap().words.remove(0).lemma
     };
-    let lemma = |tokens: &[Token]| {
-        let parts = tokens.iter().map(|token| (token, Attributes::default())).collect();
-        Parts { last: 0, range: &tokens[0], parts }.lemma()
-    };
-    let rumahnya = [token("rumah", "rumah", "NOUN"), token("nya", "dia", "PRON")];
-    assert_eq!(lemma(&rumahnya).as_deref(), Some("rumah"));
-    let dont = [token("do", "do", "AUX"), token("n't", "not", "PART")];
-    assert_eq!(lemma(&dont).as_deref(), Some("do+not"));
-    let two = [token("a", "a", "NOUN"), token("b", "b", "VERB")];
-    assert_eq!(lemma(&two).as_deref(), Some("a+b"));
-    let missing = [token("a", "_", "NOUN"), token("b", "b", "ADP")];
-    assert_eq!(lemma(&missing), None);
+    assert_eq!(lemma(&[("rumah", "rumah", "NOUN"), ("nya", "dia", "PRON")]).as_deref(), Some("rumah"));
+    assert_eq!(lemma(&[("do", "do", "AUX"), ("n't", "not", "PART")]).as_deref(), Some("do+not"));
+    assert_eq!(lemma(&[("a", "a", "NOUN"), ("b", "b", "VERB")]).as_deref(), Some("a+b"));
+    assert_eq!(lemma(&[("a", "_", "NOUN"), ("b", "b", "ADP")]), None);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::Result;
 use proptest::prelude::*;
 
 fn read(text: impl AsRef<[u8]>) -> Vec<Result<Sentence>> {
