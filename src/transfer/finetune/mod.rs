@@ -17,16 +17,22 @@
 
 mod adamw;
 mod adapter;
+mod experiment;
 mod head;
 mod lora;
 mod metrics;
+mod runs;
 mod settings;
+mod summary;
 mod tasks;
 mod train;
 mod tuned;
 
+pub use experiment::{runs_file, Experiment, Outcome};
 pub use metrics::Predictions;
+pub use runs::Run;
 pub use settings::{FinetuneSettings, Method, Target};
+pub use summary::{summarise, write_summary, SeedSummary};
 pub use tasks::{predictions, Encoded, Example, Gold, LabelOn, Left, Tagging, Task, WordSplit, UPOS, XNLI_LABELS};
 pub use train::{train, Training};
 pub use tuned::Tuned;

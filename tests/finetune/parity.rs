@@ -1,17 +1,10 @@
 //! Fine-tuning against PEFT with transformers.
 //!
 //! `tests/finetune/parity.py` made the initial adapter and the expected values (PyTorch 2.11, transformers 5.23, PEFT 0.21, seqeval 1.2).
-#![cfg(feature = "torch")]
-
-use isogloss::activations::Tokenizer;
-use isogloss::bloom::{Bloom, Extent};
-use isogloss::checkpoint::Checkpoint;
+use crate::{examples, root, tuned};
 use isogloss::transfer::finetune::*;
-use isogloss::treebank::Source;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use tch::{Device, Kind};
 
 #[derive(Deserialize)]
 struct Expected {
@@ -20,19 +13,8 @@ struct Expected {
     span_f1: BTreeMap<String, f64>,
 }
 
-fn root(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-fn examples(task: &Task, language: &str, labels: &[String]) -> Vec<Example> {
-    let tokenizer = Tokenizer::open(root("fixtures/tiny-bloom/tokenizer.json")).unwrap();
-    let file = root(&format!("fixtures/treebanks/{language}.conllu"));
-    let gold = task.read(&Source::new(language, [file]).unwrap()).unwrap();
-    task.encode(&gold, &tokenizer, labels, 128).unwrap().examples
-}
-
 /// The settings of the script.
-fn settings() -> FinetuneSettings {
+pub fn settings() -> FinetuneSettings {
     FinetuneSettings {
         dropout: 0.0,
         learning_rate: 2e-3,
@@ -46,19 +28,9 @@ fn settings() -> FinetuneSettings {
     }
 }
 
-fn tuned(settings: &FinetuneSettings) -> Tuned {
-    let checkpoint = Checkpoint::open(root("fixtures/tiny-bloom/global_step3000")).unwrap();
-    let bloom = Bloom::load(&checkpoint, Extent::Full, Kind::Float, Device::Cpu).unwrap();
-    let labels = UPOS.map(str::to_string);
-    let tuned = Tuned::new(bloom, &labels, true, settings, 0).unwrap();
-    if settings.method == Method::Lora {
-        tuned.load_adapter(root("tests/finetune/initial")).unwrap();
-    }
-    tuned
-}
-
 #[test]
 fn losses_and_zero_shot_predictions_equal_peft() {
+    tch::set_num_threads(1);
     let task = Task::Tagging(Tagging::default());
     let expected: Expected =
         serde_json::from_str(&std::fs::read_to_string(root("tests/finetune/expected.json")).unwrap()).unwrap();
@@ -66,6 +38,7 @@ fn losses_and_zero_shot_predictions_equal_peft() {
     for (pass_tokens, checkpointing) in [(2048, false), (40, false), (2048, true)] {
         let settings = FinetuneSettings { pass_tokens, checkpointing, ..settings() };
         let tuned = tuned(&settings);
+        tuned.load_adapter(root("tests/finetune/initial")).unwrap();
         let training = &examples(&task, "qa", tuned.labels())[..160];
         let done = train(&tuned, training, &mut |_| Ok(0.0), 0, &()).unwrap();
         assert_eq!(done.losses.len(), 20);
