@@ -1,6 +1,7 @@
 //! Fine-tuning: against PEFT, by itself, and as a whole experiment.
 #![cfg(feature = "torch")]
 
+mod metrics;
 mod parity;
 mod runs;
 mod training;

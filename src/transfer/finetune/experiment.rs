@@ -134,7 +134,9 @@ impl Experiment {
         identity.insert("dtype".into(), json!(format!("{:?}", self.kind)));
         identity.insert("device".into(), json!(if self.device == Device::Cpu { "cpu" } else { "gpu" }));
         if let Value::Object(settings) = value(serde_json::to_value(&self.settings))? {
-            identity.extend(settings);
+            // Numbers as text: not every value comes back from JSON with the same bits.
+            let text = |value: Value| if value.is_number() { value.to_string().into() } else { value };
+            identity.extend(settings.into_iter().map(|(name, value)| (name, text(value))));
         }
         Ok(identity)
     }

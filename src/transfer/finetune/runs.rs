@@ -26,6 +26,7 @@ pub struct Run {
     /// How training went.
     pub training: Training,
     /// Language, task and score.
+    #[serde(with = "by_language")]
     pub scores: BTreeMap<String, BTreeMap<String, f64>>,
     /// What was left out, by language; `train` and `dev` are the source's.
     pub left: BTreeMap<String, Left>,
@@ -105,6 +106,47 @@ impl Runs {
             }
         }
         TransferScores::new(rows)
+    }
+}
+
+/// Numbers as text in JSON, whose readers do not all give back the same bits.
+pub(super) mod exact {
+    use serde::{de, Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+        values.iter().map(f64::to_string).collect::<Vec<_>>().serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        texts.iter().map(|text| number(text)).collect()
+    }
+
+    /// A finite number, as `f64`'s `Display` writes it.
+    pub(super) fn number<E: de::Error>(text: &str) -> Result<f64, E> {
+        let value = text.parse().ok().filter(|value: &f64| value.is_finite());
+        value.ok_or_else(|| E::custom(format!("`{text}` is not a finite number")))
+    }
+}
+
+/// The same for a map of maps.
+mod by_language {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::collections::BTreeMap;
+
+    type Map<T> = BTreeMap<String, BTreeMap<String, T>>;
+
+    pub(super) fn serialize<S: Serializer>(scores: &Map<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        let texts = |tasks: &BTreeMap<String, f64>| tasks.iter().map(|(task, score)| (task.clone(), score.to_string())).collect();
+        scores.iter().map(|(language, tasks)| (language.clone(), texts(tasks))).collect::<Map<String>>().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<f64>, D::Error> {
+        let texts = Map::<String>::deserialize(deserializer)?;
+        let tasks = |tasks: BTreeMap<String, String>| {
+            tasks.into_iter().map(|(task, text)| Ok((task, super::exact::number(&text)?))).collect::<Result<_, D::Error>>()
+        };
+        texts.into_iter().map(|(language, of_language)| Ok((language, tasks(of_language)?))).collect()
     }
 }
 

@@ -11,8 +11,10 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Training {
     /// The loss of every update, before it.
+    #[serde(with = "super::runs::exact")]
     pub losses: Vec<f64>,
     /// The dev score after every epoch.
+    #[serde(with = "super::runs::exact")]
     pub dev: Vec<f64>,
     /// The epoch whose weights were kept, counted from 1.
     pub best_epoch: usize,
