@@ -196,8 +196,9 @@ fn run() -> Result<()> {
     let series = Series::find(place, &settings)?;
     let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} updates, {eta} left, {msg}");
-    let bar = Bar(ProgressBar::with_draw_target(None, target)
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())));
+    let bar =
+        Bar(ProgressBar::with_draw_target(None, target)
+            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())));
     let outcome = experiment.run(&series, &options.out, &bar);
     bar.0.finish_and_clear();
     let outcome = outcome?;

@@ -73,8 +73,8 @@ fn a_run_goes_on_where_it_stopped_and_ends_with_the_same_bytes() {
     experiment.seeds = vec![0, 1];
     let resumed = experiment.run(&Series::open(&place).unwrap(), &b, &()).unwrap();
     assert_eq!((resumed.runs.len(), resumed.resumed), (4, 2));
-    assert_eq!(fs::read(&a).unwrap(), fs::read(&b).unwrap());
-    assert_eq!(fs::read(runs_file(&a)).unwrap(), fs::read(runs_file(&b)).unwrap());
+    assert_eq!(fs::read_to_string(&a).unwrap(), fs::read_to_string(&b).unwrap());
+    assert_eq!(fs::read_to_string(runs_file(&a)).unwrap(), fs::read_to_string(runs_file(&b)).unwrap());
     let again = experiment.run(&Series::open(&place).unwrap(), &b, &()).unwrap();
     assert_eq!(again.resumed, 4);
 
@@ -82,7 +82,7 @@ fn a_run_goes_on_where_it_stopped_and_ends_with_the_same_bytes() {
     experiment.settings.rank = 4;
     let error = experiment.run(&Series::open(&place).unwrap(), &b, &()).unwrap_err().to_string();
     assert!(error.contains("4 runs of another experiment, which differs in rank"), "{error}");
-    assert_eq!(fs::read(runs_file(&a)).unwrap(), fs::read(runs_file(&b)).unwrap());
+    assert_eq!(fs::read_to_string(runs_file(&a)).unwrap(), fs::read_to_string(runs_file(&b)).unwrap());
     fs::write(runs_file(&b), "{").unwrap();
     let error = experiment.run(&Series::open(&place).unwrap(), &b, &()).unwrap_err().to_string();
     assert!(error.contains("is no record of fine-tuning runs"), "{error}");
@@ -122,7 +122,8 @@ fn sentences_with_labels_and_pairs_are_learnt_too() {
     let read = |language: &str| fs::read_to_string(root(&format!("fixtures/parallel/{language}.txt"))).unwrap();
     let (a, f) = (read("qa"), read("qf"));
     // Which of two languages is a sentence in?
-    let rows: Vec<String> = a.lines().zip(f.lines()).flat_map(|(a, f)| [format!("qa\t{a}"), format!("qf\t{f}")]).collect();
+    let rows: Vec<String> =
+        a.lines().zip(f.lines()).flat_map(|(a, f)| [format!("qa\t{a}"), format!("qf\t{f}")]).collect();
     let (train, test) = (dir.path().join("train.tsv"), dir.path().join("test.tsv"));
     fs::write(&train, rows[..160].join("\n")).unwrap();
     fs::write(&test, rows[160..240].join("\n")).unwrap();

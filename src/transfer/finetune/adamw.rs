@@ -84,7 +84,6 @@ impl AdamW {
         }
         Ok(norm)
     }
-
 }
 
 #[cfg(test)]

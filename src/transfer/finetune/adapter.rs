@@ -66,9 +66,10 @@ impl Tuned {
             if settings.method == Method::Full {
                 parameters::save(self.bloom.parameters(), self.bloom.config(), dir, Kind::Float)?;
             }
-            let head = self.trainable().into_iter().filter_map(|(name, tensor)| {
-                Some((name.strip_prefix("head.")?.to_string(), tensor))
-            });
+            let head = self
+                .trainable()
+                .into_iter()
+                .filter_map(|(name, tensor)| Some((name.strip_prefix("head.")?.to_string(), tensor)));
             return write_tensors(&dir.join("head.safetensors"), head.collect());
         }
         write_tensors(&dir.join(WEIGHTS), self.names_in_peft())?;

@@ -107,7 +107,10 @@ impl Experiment {
         }
         let mut languages = BTreeSet::new();
         if let Some(twice) = self.test.iter().find(|source| !languages.insert(&source.language)) {
-            return Err(Error::Data(format!("the test language `{}` comes twice; give its files together", twice.language)));
+            return Err(Error::Data(format!(
+                "the test language `{}` comes twice; give its files together",
+                twice.language
+            )));
         }
         let train = self.task.read(&self.train)?;
         let dev = self.task.read(&self.dev)?;
@@ -176,10 +179,15 @@ impl Experiment {
             watcher.start(each * (todo.len() + (series.checkpoints().len() - i - 1) * self.seeds.len()));
             for seed in todo {
                 watcher.at(&format!("step {}, seed {seed}", checkpoint.step()));
-                let run = self.one(&checkpoint, &weights, &texts, &data.labels, seed, watcher).map_err(|error| match error {
-                    Error::Data(message) => Error::Data(format!("step {}, seed {seed}: {message}", checkpoint.step())),
-                    other => other,
-                })?;
+                let run =
+                    self.one(&checkpoint, &weights, &texts, &data.labels, seed, watcher).map_err(
+                        |error| match error {
+                            Error::Data(message) => {
+                                Error::Data(format!("step {}, seed {seed}: {message}", checkpoint.step()))
+                            }
+                            other => other,
+                        },
+                    )?;
                 tracing::info!(step = %run.step, seed, best_epoch = run.training.best_epoch, "run done");
                 runs.add(run);
                 runs.write(&record)?;

@@ -137,14 +137,23 @@ mod by_language {
     type Map<T> = BTreeMap<String, BTreeMap<String, T>>;
 
     pub(super) fn serialize<S: Serializer>(scores: &Map<f64>, serializer: S) -> Result<S::Ok, S::Error> {
-        let texts = |tasks: &BTreeMap<String, f64>| tasks.iter().map(|(task, score)| (task.clone(), score.to_string())).collect();
-        scores.iter().map(|(language, tasks)| (language.clone(), texts(tasks))).collect::<Map<String>>().serialize(serializer)
+        let texts = |tasks: &BTreeMap<String, f64>| {
+            tasks.iter().map(|(task, score)| (task.clone(), score.to_string())).collect()
+        };
+        scores
+            .iter()
+            .map(|(language, tasks)| (language.clone(), texts(tasks)))
+            .collect::<Map<String>>()
+            .serialize(serializer)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<f64>, D::Error> {
         let texts = Map::<String>::deserialize(deserializer)?;
         let tasks = |tasks: BTreeMap<String, String>| {
-            tasks.into_iter().map(|(task, text)| Ok((task, super::exact::number(&text)?))).collect::<Result<_, D::Error>>()
+            tasks
+                .into_iter()
+                .map(|(task, text)| Ok((task, super::exact::number(&text)?)))
+                .collect::<Result<_, D::Error>>()
         };
         texts.into_iter().map(|(language, of_language)| Ok((language, tasks(of_language)?))).collect()
     }

@@ -51,7 +51,8 @@ pub fn summarise(scores: &TransferScores) -> Vec<SeedSummary> {
         let n = scores.len() as f64;
         let mean = crate::stats::mean(scores.iter().copied())?;
         let squares: f64 = scores.iter().map(|score| (score - mean).powi(2)).sum();
-        let half = StudentsT::new(0.0, 1.0, n - 1.0).ok().map(|t| t.inverse_cdf(0.975) * (squares / (n - 1.0) / n).sqrt());
+        let half =
+            StudentsT::new(0.0, 1.0, n - 1.0).ok().map(|t| t.inverse_cdf(0.975) * (squares / (n - 1.0) / n).sqrt());
         let end = |sign: f64| half.map(|half| mean + sign * half).filter(|end| end.is_finite());
         let (ci_low, ci_high) = (end(-1.0), end(1.0));
         Some(SeedSummary { model, step, task, language, seeds: scores.len(), mean, ci_low, ci_high })

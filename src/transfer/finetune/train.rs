@@ -87,7 +87,8 @@ pub fn train(
             best = Some((score, tuned.snapshot()?));
             training.best_epoch = epoch;
         }
-        if epoch < settings.epochs && settings.patience.is_some_and(|patience| epoch - training.best_epoch >= patience) {
+        if epoch < settings.epochs && settings.patience.is_some_and(|patience| epoch - training.best_epoch >= patience)
+        {
             training.stopped_early = true;
             // So that a bar comes to its end.
             watcher.advance(total - training.losses.len());

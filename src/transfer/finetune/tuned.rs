@@ -191,7 +191,12 @@ impl Tuned {
 
     /// Adds to the gradients those of a pass's share of an update's loss, which it returns: the sum over its targets of `weight` (by
     /// sentence) times cross-entropy.
-    pub(super) fn accumulate(&self, packed: &Packed<'_>, weight: &dyn Fn(usize) -> f64, noise: (u64, usize)) -> Result<f64> {
+    pub(super) fn accumulate(
+        &self,
+        packed: &Packed<'_>,
+        weight: &dyn Fn(usize) -> f64,
+        noise: (u64, usize),
+    ) -> Result<f64> {
         let (tokens, classes) = packed.targets();
         if tokens.is_empty() {
             return Ok(0.0);
@@ -203,7 +208,8 @@ impl Tuned {
             .flat_map(|(sentence, example)| std::iter::repeat_n(weight(*sentence) as f32, example.targets.len()))
             .collect();
         let device = self.bloom.device();
-        let (classes, weights) = (Tensor::f_from_slice(&classes)?.f_to(device)?, Tensor::f_from_slice(&weights)?.f_to(device)?);
+        let (classes, weights) =
+            (Tensor::f_from_slice(&classes)?.f_to(device)?, Tensor::f_from_slice(&weights)?.f_to(device)?);
         let batch = packed.batch()?;
         let dropout = Dropout {
             rate: self.settings.dropout,

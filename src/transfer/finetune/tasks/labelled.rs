@@ -19,7 +19,8 @@ pub(super) fn read(files: &[PathBuf]) -> Result<(Vec<Text>, usize)> {
                     continue;
                 }
             }
-            let (Some(label), Some(text), true) = (cells.get(columns.0), cells.get(columns.1), cells.len() == columns.2)
+            let (Some(label), Some(text), true) =
+                (cells.get(columns.0), cells.get(columns.1), cells.len() == columns.2)
             else {
                 let message = format!(
                     "has {} cells, but expected {}: label<TAB>text, or the columns of a header with `label` and `text`",

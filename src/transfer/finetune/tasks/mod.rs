@@ -157,7 +157,10 @@ impl Task {
         };
         if labels.len() < 2 {
             let found = labels.join(", ");
-            return Err(Error::Data(format!("{} has one label alone, `{found}`: there is nothing to learn", train.files)));
+            return Err(Error::Data(format!(
+                "{} has one label alone, `{found}`: there is nothing to learn",
+                train.files
+            )));
         }
         Ok(labels)
     }
@@ -170,7 +173,9 @@ impl Task {
         let mut found: BTreeSet<&str> = BTreeSet::new();
         match &gold.content {
             // Reading has checked them.
-            Content::Words(treebank) => found.extend(treebank.words.iter().filter_map(|word| word.attributes.get("POS"))),
+            Content::Words(treebank) => {
+                found.extend(treebank.words.iter().filter_map(|word| word.attributes.get("POS")))
+            }
             Content::Texts(texts) => {
                 for text in texts {
                     if labels.binary_search(&text.label).is_err() {
@@ -187,7 +192,12 @@ impl Task {
         }
         let lacking: Vec<&str> = labels.iter().map(String::as_str).filter(|label| !found.contains(label)).collect();
         if !lacking.is_empty() && matches!(self, Task::Labelled(_)) {
-            tracing::warn!(language = gold.language, files = gold.files, "no sentence is labelled {}", lacking.join(", "));
+            tracing::warn!(
+                language = gold.language,
+                files = gold.files,
+                "no sentence is labelled {}",
+                lacking.join(", ")
+            );
         }
         Ok(())
     }

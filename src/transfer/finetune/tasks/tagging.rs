@@ -10,8 +10,8 @@ use std::str::FromStr;
 
 /// The universal parts of speech, sorted (<https://universaldependencies.org/u/pos/>).
 pub const UPOS: [&str; 17] = [
-    "ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN", "PUNCT", "SCONJ", "SYM",
-    "VERB", "X",
+    "ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN", "PUNCT", "SCONJ",
+    "SYM", "VERB", "X",
 ];
 
 /// Which subword of a word carries its label.
@@ -134,7 +134,8 @@ impl Tagging {
         for (words, Subwords { mut ids, words: ranges }) in treebank.sentences().zip(subwords) {
             let mut targets = Vec::with_capacity(words.len());
             for (word, range) in words.iter().zip(ranges) {
-                let class = word.attributes.get("POS").map(|tag| labels.binary_search_by(|label| label.as_str().cmp(tag)));
+                let class =
+                    word.attributes.get("POS").map(|tag| labels.binary_search_by(|label| label.as_str().cmp(tag)));
                 let Some(Ok(class)) = class else { continue };
                 let position = match self.label_on {
                     LabelOn::First => range.start,

@@ -76,7 +76,10 @@ fn labelled_sentences_with_and_without_header() {
     // A label that training has not: named with its line.
     let other = read(&task, "b.tsv", "good\ta\nfair\tb\n").unwrap();
     let error = task.check_labels(&other, &task.labels(&plain).unwrap()).unwrap_err().to_string();
-    assert!(error.contains("b.tsv:2: the label `fair` is not in the training data, whose labels are bad, good"), "{error}");
+    assert!(
+        error.contains("b.tsv:2: the label `fair` is not in the training data, whose labels are bad, good"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -97,8 +100,10 @@ fn tagging_labels_the_first_or_the_last_subword_within_the_length() {
         assert_eq!(y.targets[i], (window[1].0 - 1, window[0].1));
     }
     // "tu buklotas ... tistokos, mas": a space before all but the first and the comma.
-    let expected: Vec<u32> =
-        ["tu", " buklotas", " matos", " tistokos", ",", " mas"].iter().flat_map(|w| tokenizer.encode(w).unwrap()).collect();
+    let expected: Vec<u32> = ["tu", " buklotas", " matos", " tistokos", ",", " mas"]
+        .iter()
+        .flat_map(|w| tokenizer.encode(w).unwrap())
+        .collect();
     assert_eq!(&x.ids[..expected.len()], expected);
     assert_eq!(labels[x.targets[0].1], "PRON");
     assert_eq!(a.left, Left::default());
@@ -114,9 +119,11 @@ fn tagging_labels_the_first_or_the_last_subword_within_the_length() {
 #[test]
 fn a_pair_is_cut_at_the_longer_part_and_the_last_token_counts() {
     let tokenizer = tokenizer();
-    let gold = read(&XNLI, "a.tsv", &format!("{HEADER}en\tneutral\tp\ttu buklotas matos tistokos\tela mas\t1\n")).unwrap();
+    let gold =
+        read(&XNLI, "a.tsv", &format!("{HEADER}en\tneutral\tp\ttu buklotas matos tistokos\tela mas\t1\n")).unwrap();
     let labels = XNLI.labels(&gold).unwrap();
-    let (first, second) = (tokenizer.encode("tu buklotas matos tistokos").unwrap(), tokenizer.encode("ela mas").unwrap());
+    let (first, second) =
+        (tokenizer.encode("tu buklotas matos tistokos").unwrap(), tokenizer.encode("ela mas").unwrap());
     assert!(first.len() > second.len() + 2);
     let whole = XNLI.encode(&gold, &tokenizer, &labels, 128).unwrap();
     let n = first.len() + second.len();

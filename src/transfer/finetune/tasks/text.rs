@@ -44,7 +44,9 @@ pub(super) fn encode(
 }
 
 pub(super) fn digest(texts: &[Text]) -> String {
-    super::hash(texts.iter().flat_map(|text| {
-        [text.label.as_str(), "text"].into_iter().chain(text.parts.iter().map(String::as_str))
-    }))
+    super::hash(
+        texts
+            .iter()
+            .flat_map(|text| [text.label.as_str(), "text"].into_iter().chain(text.parts.iter().map(String::as_str))),
+    )
 }

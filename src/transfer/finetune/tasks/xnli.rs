@@ -44,7 +44,11 @@ pub(super) fn read(language: &str, files: &[PathBuf]) -> Result<(Vec<Text>, usiz
             let label = if row.label == "contradictory" { "contradiction".to_string() } else { row.label };
             if XNLI_LABELS.binary_search(&label.as_str()).is_err() {
                 let expected = XNLI_LABELS.join(", ");
-                return Err(Error::line(path, line, format!("unknown gold label `{label}`: expected {expected}, or - for none")));
+                return Err(Error::line(
+                    path,
+                    line,
+                    format!("unknown gold label `{label}`: expected {expected}, or - for none"),
+                ));
             }
             texts.push(Text { label, parts: row.parts, file: Arc::clone(&file), line });
         }
