@@ -55,3 +55,36 @@ fn losses_and_zero_shot_predictions_equal_peft() {
         }
     }
 }
+
+/// Needs a Python with torch, transformers, peft and seqeval: `ISOGLOSS_PEFT_PYTHON=.../python cargo test --test finetune -- --ignored`
+#[test]
+#[ignore = "needs PEFT: name its Python in ISOGLOSS_PEFT_PYTHON"]
+fn peft_loads_our_adapters_and_predicts_the_same() {
+    tch::set_num_threads(1);
+    let python = std::env::var_os("ISOGLOSS_PEFT_PYTHON").expect("ISOGLOSS_PEFT_PYTHON names no Python");
+    let task = Task::Tagging(Tagging::default());
+    for targets in [vec![Target::QueryKeyValue], Target::ALL.to_vec()] {
+        let settings = FinetuneSettings { targets: targets.into_iter().collect(), shuffle: true, ..settings() };
+        let tuned = tuned(&settings);
+        let data = &examples(&task, "qa", tuned.labels())[..160];
+        train(&tuned, data, &mut |_| Ok(0.0), 0, &()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        tuned.save(dir.path(), &task, "fixtures/tiny-bloom/global_step3000").unwrap();
+        let script = root("tests/finetune/parity.py");
+        let mut command = std::process::Command::new(&python);
+        command.arg(script).arg("--load").arg(dir.path()).env_remove("LD_LIBRARY_PATH");
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        for language in ["qa", "qb", "qf"] {
+            let line = text.lines().find_map(|line| line.strip_prefix(&format!("{language} "))).unwrap();
+            let (score, rows) = line.split_once(' ').unwrap();
+            let rows: Vec<Vec<usize>> = serde_json::from_str(rows).unwrap();
+            let test = &examples(&task, language, tuned.labels())[..60];
+            let predicted = tuned.predict(test).unwrap();
+            assert_eq!(predicted, rows, "{language}");
+            let ours = task.scores(&predictions(test, predicted))[0].1.unwrap();
+            assert!((ours - score.parse::<f64>().unwrap()).abs() < 1e-12);
+        }
+    }
+}
