@@ -7,7 +7,7 @@
 //!
 //! Both sides train on the same sentences in the same order: 4 micro-batches of 8 an update, rank 8 on `query_key_value`, dropout 0.05,
 //! AdamW, clipping. They take turns in every round and medians are printed, so that a machine whose speed drifts still gives a
-//! ratio that holds.
+//! ratio that holds; where others share it, one thread and processor seconds are the figures to compare (waiting threads spin).
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -105,26 +105,27 @@ fn main() -> Result<()> {
         let (input, output) = (child.stdin.take().context("no input")?, child.stdout.take().context("no output")?);
         other = Some((child, input, BufReader::new(output)));
     }
-    let mut rates: BTreeMap<(usize, String), Vec<f64>> = BTreeMap::new();
+    let mut times: BTreeMap<(usize, String), Vec<[f64; 2]>> = BTreeMap::new();
     for round in 0..options.rounds.max(1) {
         let mut seen = Vec::new();
         for (name, settings) in &sides {
             let tuned = Tuned::load(&checkpoint, &labels, true, settings, 0, (Kind::Float, Device::Cpu))?;
-            let start = Instant::now();
+            let (start, worked) = (Instant::now(), processor_seconds()?);
             train(&tuned, &examples, &mut |_| Ok(0.0), 0, &())?;
-            seen.push((name.clone(), start.elapsed().as_secs_f64()));
+            seen.push((name.clone(), [start.elapsed().as_secs_f64(), processor_seconds()? - worked]));
         }
         if let Some((_, input, output)) = &mut other {
             writeln!(input)?;
             let mut line = String::new();
             output.read_line(&mut line)?;
-            seen.push(("PEFT with transformers".into(), line.trim().parse().context("the other side failed")?));
+            let seconds = line.trim().split_once(' ').context("the other side failed")?;
+            seen.push(("PEFT with transformers".into(), [seconds.0.parse()?, seconds.1.parse()?]));
         }
         for (place, (name, seconds)) in seen.into_iter().enumerate() {
-            let rate = options.updates as f64 / seconds;
-            eprintln!("round {round}: {name}: {rate:.2} updates/s");
+            let [clock, worked] = seconds.map(|seconds| seconds / options.updates as f64);
+            eprintln!("round {round}: {name}: {clock:.3} s an update, {worked:.3} of the processors");
             if round > 0 || options.rounds <= 1 {
-                rates.entry((place, name)).or_default().push(rate);
+                times.entry((place, name)).or_default().push([clock, worked]);
             }
         }
     }
@@ -132,11 +133,23 @@ fn main() -> Result<()> {
         drop(input);
         child.wait()?;
     }
-    println!("{:<44} {:>8} {:>8} {:>8}", "updates a second", "min", "median", "max");
-    for ((_, name), mut rates) in rates {
-        rates.sort_by(f64::total_cmp);
-        let (low, median, high) = (rates[0], rates[rates.len() / 2], rates[rates.len() - 1]);
-        println!("{name:<44} {low:>8.2} {median:>8.2} {high:>8.2}");
+    println!("{:<40} {:>12} {:>16} {:>16}", "medians", "updates/s", "s an update", "processor s");
+    for ((_, name), times) in times {
+        let [clock, worked] = [0, 1].map(|i| {
+            let mut values: Vec<f64> = times.iter().map(|pair: &[f64; 2]| pair[i]).collect();
+            values.sort_by(f64::total_cmp);
+            values[values.len() / 2]
+        });
+        println!("{name:<40} {:>12.2} {clock:>16.3} {worked:>16.3}", 1.0 / clock);
     }
     Ok(())
+}
+
+/// What this process has used of the processors, in hundredths of a second.
+fn processor_seconds() -> Result<f64> {
+    let text = std::fs::read_to_string("/proc/self/stat")?;
+    // User and system time are the 14th and 15th fields; the second is a name in brackets.
+    let (_, rest) = text.rsplit_once(") ").context("no process statistics")?;
+    let ticks: f64 = rest.split(' ').skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+    Ok(ticks / 100.0)
 }

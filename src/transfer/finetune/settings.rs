@@ -13,6 +13,7 @@ pub enum Target {
     /// `dense`: the output of attention, `[hidden, hidden]`.
     Dense,
     /// `dense_h_to_4h`: into the MLP, `[4 hidden, hidden]`.
+    #[serde(rename = "dense_h_to_4h")]
     DenseHTo4h,
     /// `dense_4h_to_h`: out of the MLP, `[hidden, 4 hidden]`.
     #[serde(rename = "dense_4h_to_h")]
