@@ -41,7 +41,7 @@ struct Options {
     #[arg(long, default_value_t = 2)]
     threads: i32,
     /// Subwords in a pass; several to compare them
-    #[arg(long, value_delimiter = ',', default_value = "2048")]
+    #[arg(long, value_delimiter = ',', default_value = "512")]
     pass_tokens: Vec<usize>,
     /// Also with checkpointing
     #[arg(long)]

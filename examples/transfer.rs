@@ -94,9 +94,9 @@ struct Options {
     /// Compute each block again for its gradient: slower, in less memory
     #[arg(long)]
     checkpointing: bool,
-    /// Subwords in a pass, at most
-    #[arg(long, default_value_t = 2048)]
-    pass_tokens: usize,
+    /// Subwords in a pass, at most; 512 if not given, and 8192 on a GPU
+    #[arg(long)]
+    pass_tokens: Option<usize>,
     /// Longer sentences are cut to so many subwords
     #[arg(long, default_value_t = 128)]
     max_length: usize,
@@ -151,11 +151,13 @@ impl Options {
         (settings.batch, settings.accumulation) = (self.batch, self.accumulation);
         settings.epochs = self.epochs.unwrap_or(if fixtures { 1 } else { settings.epochs });
         (settings.patience, settings.checkpointing) = (self.patience, self.checkpointing);
-        settings.pass_tokens = self.pass_tokens;
+        let device = device::parse(&self.device)?;
+        let usual = if device.is_cuda() { 8192 } else { settings.pass_tokens };
+        settings.pass_tokens = self.pass_tokens.unwrap_or(usual);
         experiment.seeds = self.seeds.clone();
         experiment.max_length = self.max_length;
         experiment.kind = self.dtype.into();
-        experiment.device = device::parse(&self.device)?;
+        experiment.device = device;
         experiment.save = self.save.clone();
         Ok(experiment)
     }

@@ -123,7 +123,7 @@ impl FromStr for Method {
 /// | `shuffle` | yes | a new order every epoch, from the seed; without, as given | |
 /// | `patience` | none | stop after so many epochs without a better dev score | above 0 |
 /// | `checkpointing` | no | keep the blocks' inputs alone and compute each block again for its gradient | |
-/// | `pass_tokens` | 2048 | subwords in a pass, at most (but at least a sentence) | above 0 |
+/// | `pass_tokens` | 512 | subwords in a pass, at most (but at least a sentence); what a processor's cache holds, while a GPU wants thousands | above 0 |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FinetuneSettings {
@@ -179,7 +179,7 @@ impl Default for FinetuneSettings {
             shuffle: true,
             patience: None,
             checkpointing: false,
-            pass_tokens: 2048,
+            pass_tokens: 512,
         }
     }
 }
