@@ -115,6 +115,9 @@ struct Options {
     /// The type the frozen base computes in: `f32` or `bf16`
     #[arg(long, default_value = "f32")]
     dtype: Dtype,
+    /// Threads of libtorch; as many as it takes itself if not given, and 1 on the fixtures, whose model is too small to share
+    #[arg(long)]
+    threads: Option<i32>,
     /// Save what was trained, in PEFT's layout, as STEP/seedN in this folder
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
@@ -193,6 +196,9 @@ fn run() -> Result<()> {
 
     let options = Options::parse();
     let experiment = options.experiment()?;
+    if let Some(threads) = options.threads.or(options.series.is_none().then_some(1)) {
+        tch::set_num_threads(threads.max(1));
+    }
     let place = options.series.clone().unwrap_or_else(|| fixture("tiny-bloom"));
     let settings = options.checkpoints.over(SeriesSettings::default());
     let series = Series::find(place, &settings)?;
