@@ -24,6 +24,8 @@ mod likelihood;
 mod model;
 #[cfg(feature = "torch")]
 pub mod parameters;
+#[cfg(feature = "torch")]
+mod pass;
 #[cfg(all(test, feature = "torch"))]
 mod tests;
 
@@ -34,3 +36,5 @@ pub use config::Config;
 pub use batch::Batch;
 #[cfg(feature = "torch")]
 pub use model::{Bloom, Extent};
+#[cfg(feature = "torch")]
+pub use pass::{Pass, Update};

@@ -1,4 +1,4 @@
-use super::{alibi_slopes, parameters, Batch, Config};
+use super::{alibi_slopes, parameters, Batch, Config, Update};
 use crate::bloom::parameters::Parameters;
 use crate::checkpoint::Checkpoint;
 use crate::{Error, Result, Site};
@@ -161,37 +161,43 @@ impl Bloom {
         if blocks > self.blocks {
             return Err(Error::Data(format!("{blocks} blocks are needed, but only {} were loaded", self.blocks)));
         }
-        let mut keep = |site: Site, tensor: &Tensor| match sites.contains(&site) {
-            true => visit(site, tensor),
-            false => Ok(()),
-        };
-        let ids = self.checked_ids(batch)?;
-        let embedding = Tensor::f_embedding(self.parameter("word_embeddings.weight")?, &ids, -1, false, false)?;
-        let mut hidden = self.layer_norm(&embedding, "word_embeddings_layernorm")?;
-        keep(Site::Residual(0), &hidden)?;
-        let masks = self.masks(batch)?;
+        let mut keep = Keep { sites, visit };
+        let pass = self.pass(batch)?;
+        let mut hidden = pass.embed()?;
+        keep.offer(Site::Residual(0), &hidden)?;
         for i in 0..blocks {
-            let name = |part: &str| format!("h.{i}.{part}");
-            let normed = self.layer_norm(&hidden, &name("input_layernorm"))?;
-            let attention = self.attention(&normed, i, &masks)?;
-            keep(Site::AttentionOutput(i), &attention)?;
-            let post = self.config.apply_residual_connection_post_layernorm;
-            let after =
-                add(attention, if post { &normed } else { &hidden }, sites.contains(&Site::AttentionOutput(i)))?;
-            let normed = self.layer_norm(&after, &name("post_attention_layernorm"))?;
-            let activation = gelu(self.linear(&normed, &name("mlp.dense_h_to_4h"))?)?;
-            keep(Site::MlpActivation(i), &activation)?;
-            let output = self.linear(&activation, &name("mlp.dense_4h_to_h"))?;
-            keep(Site::MlpOutput(i), &output)?;
-            drop(activation);
-            hidden = add(output, if post { &normed } else { &after }, sites.contains(&Site::MlpOutput(i)))?;
+            hidden = self.block(i, &hidden, &pass.masks, &(), &mut keep)?;
             if i + 1 < self.config.n_layer {
-                keep(Site::Residual(i + 1), &hidden)?;
+                keep.offer(Site::Residual(i + 1), &hidden)?;
             } else if sites.contains(&Site::Residual(i + 1)) {
-                keep(Site::Residual(i + 1), &self.layer_norm(&hidden, "ln_f")?)?;
+                keep.offer(Site::Residual(i + 1), &self.layer_norm(&hidden, "ln_f")?)?;
             }
         }
         Ok(())
+    }
+
+    /// One block, residuals in and out, `[tokens, hidden]`.
+    pub(super) fn block(
+        &self,
+        i: usize,
+        hidden: &Tensor,
+        masks: &[Mask],
+        update: &dyn Update,
+        keep: &mut Keep<'_, '_>,
+    ) -> Result<Tensor> {
+        let name = |part: &str| format!("h.{i}.{part}");
+        let normed = self.layer_norm(hidden, &name("input_layernorm"))?;
+        let attention = self.attention(&normed, i, masks, update)?;
+        keep.offer(Site::AttentionOutput(i), &attention)?;
+        let post = self.config.apply_residual_connection_post_layernorm;
+        let after = add(attention, if post { &normed } else { hidden }, keep.wants(Site::AttentionOutput(i)))?;
+        let normed = self.layer_norm(&after, &name("post_attention_layernorm"))?;
+        let activation = gelu(self.linear(&normed, &name("mlp.dense_h_to_4h"), update)?)?;
+        keep.offer(Site::MlpActivation(i), &activation)?;
+        let output = self.linear(&activation, &name("mlp.dense_4h_to_h"), update)?;
+        keep.offer(Site::MlpOutput(i), &output)?;
+        drop(activation);
+        add(output, if post { &normed } else { &after }, keep.wants(Site::MlpOutput(i)))
     }
 
     /// Next-token logits, `[tokens, vocabulary]`.
@@ -212,9 +218,9 @@ impl Bloom {
     }
 
     /// Causal attention with ALiBi, each sentence by itself, `[tokens, hidden]` to `[tokens, hidden]`.
-    fn attention(&self, input: &Tensor, block: usize, masks: &[Mask]) -> Result<Tensor> {
+    fn attention(&self, input: &Tensor, block: usize, masks: &[Mask], update: &dyn Update) -> Result<Tensor> {
         let (heads, size) = (self.config.n_head as i64, self.config.head_size() as i64);
-        let fused = self.linear(input, &format!("h.{block}.self_attention.query_key_value"))?;
+        let fused = self.linear(input, &format!("h.{block}.self_attention.query_key_value"), update)?;
         let mut contexts = Vec::with_capacity(masks.len());
         for Mask { start, sentences, length, bias, padding } in masks {
             let rows = match padding {
@@ -238,10 +244,10 @@ impl Bloom {
             [one] => one.shallow_clone(),
             several => Tensor::f_cat(several, 0)?,
         };
-        self.linear(&context, &format!("h.{block}.self_attention.dense"))
+        self.linear(&context, &format!("h.{block}.self_attention.dense"), update)
     }
 
-    fn masks(&self, batch: &Batch) -> Result<Vec<Mask>> {
+    pub(super) fn masks(&self, batch: &Batch) -> Result<Vec<Mask>> {
         let device = self.device();
         // What a group saves must be worth what padding wastes: on a GPU launching a kernel costs more than most attention.
         let waste = |pairs: usize| if device.is_cuda() { (1 << 16) + pairs / 2 } else { 512 };
@@ -263,7 +269,7 @@ impl Bloom {
             .collect()
     }
 
-    fn checked_ids(&self, batch: &Batch) -> Result<Tensor> {
+    pub(super) fn checked_ids(&self, batch: &Batch) -> Result<Tensor> {
         let vocabulary = self.config.vocab_size;
         if let Some(id) = batch.input_ids().iter().find(|id| **id < 0 || **id as usize >= vocabulary) {
             let message = format!(
@@ -274,26 +280,46 @@ impl Bloom {
         batch.tensor(self.device())
     }
 
-    fn layer_norm(&self, input: &Tensor, name: &str) -> Result<Tensor> {
+    pub(super) fn layer_norm(&self, input: &Tensor, name: &str) -> Result<Tensor> {
         let weight = Some(self.parameter(&format!("{name}.weight"))?);
         let bias = Some(self.parameter(&format!("{name}.bias"))?);
         let width = [self.config.hidden_size as i64];
         Ok(input.f_layer_norm(width, weight, bias, self.config.layer_norm_epsilon, false)?)
     }
 
-    fn linear(&self, input: &Tensor, name: &str) -> Result<Tensor> {
+    fn linear(&self, input: &Tensor, name: &str, update: &dyn Update) -> Result<Tensor> {
         let bias = Some(self.parameter(&format!("{name}.bias"))?);
-        Ok(input.f_linear(self.parameter(&format!("{name}.weight"))?, bias)?)
+        let output = input.f_linear(self.parameter(&format!("{name}.weight"))?, bias)?;
+        update.add(name, input, output)
     }
 
-    fn parameter(&self, name: &str) -> Result<&Tensor> {
+    pub(super) fn parameter(&self, name: &str) -> Result<&Tensor> {
         self.parameters.get(name).ok_or_else(|| Error::Data(format!("the parameter `{name}` was not loaded")))
+    }
+}
+
+/// The activations that a caller wants, and where they go.
+pub(super) struct Keep<'s, 'v> {
+    pub(super) sites: &'s [Site],
+    pub(super) visit: &'v mut dyn FnMut(Site, &Tensor) -> Result<()>,
+}
+
+impl Keep<'_, '_> {
+    fn wants(&self, site: Site) -> bool {
+        self.sites.contains(&site)
+    }
+
+    fn offer(&mut self, site: Site, tensor: &Tensor) -> Result<()> {
+        match self.wants(site) {
+            true => (self.visit)(site, tensor),
+            false => Ok(()),
+        }
     }
 }
 
 /// A group of sentences and its biases: ALiBi, and minus infinity for the future, `[heads, length, length]`. What stands after
 /// the end of a shorter sentence is in its future, so it needs no mask of its own.
-struct Mask {
+pub(super) struct Mask {
     start: i64,
     sentences: i64,
     length: i64,

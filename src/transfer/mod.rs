@@ -1,5 +1,7 @@
 //! Zero-shot cross-lingual transfer: how well a task learnt in one language does in another.
 
+#[cfg(feature = "torch")]
+pub mod finetune;
 mod scores;
 mod zero_shot;
 
