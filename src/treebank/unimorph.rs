@@ -20,6 +20,7 @@
 //! | a present without a person, a number or a mood is the infinitive (not participles, gerunds) | en |
 //! | finite verbs lose their finiteness | ca en es fr pt |
 //! | what has no mood (verbal nouns, participles) loses its finiteness | eu |
+//! | determiners that are no possessives lose the third person | de hi ta tr ur |
 //! | participles and verbal nouns with a case lose the third person | tr |
 //! | gender goes | ur |
 //!
@@ -312,7 +313,7 @@ impl Tags {
 }
 
 fn correct(language: &str, tags: &mut Tags, feats: &[(&str, &str)]) {
-    if !matches!(language, "ca" | "en" | "es" | "eu" | "fr" | "pt" | "tr" | "ur") {
+    if !matches!(language, "ca" | "de" | "en" | "es" | "eu" | "fr" | "hi" | "pt" | "ta" | "tr" | "ur") {
         return;
     }
     let has_form = |form: &str| feats.contains(&("VerbForm", form));
@@ -339,6 +340,11 @@ fn correct(language: &str, tags: &mut Tags, feats: &[(&str, &str)]) {
         if tags.is("Mood", "COND") && language != "es" {
             tags.remove("Tense", "PRS");
         }
+    }
+    // A determiner's third person is its noun's, which the table leaves out; a possessive's (seine) is the possessor's.
+    let agrees = tags.is("POS", "DET") && !feats.contains(&("Poss", "Yes"));
+    if matches!(language, "de" | "hi" | "ta" | "tr" | "ur") && agrees {
+        tags.remove("Person", "3");
     }
     match language {
         "fr" if participle => {

@@ -109,6 +109,7 @@ fn nouns_have_no_person() {
     assert_eq!(mapped("eu", "NOUN", "Person=3").tags["Person"], "3");
     // A possessive determiner's person is its possessor's.
     assert_eq!(mapped("de", "DET", "Number[psor]=Sing|Person=3|Poss=Yes").tags["Possession"], "PSS3S");
+    assert_eq!(mapped("de", "DET", "Case=Nom|Number=Sing|Person=3|Poss=Yes").tags["Person"], "3");
     assert_eq!(mapped("es", "DET", "Number=Sing|Person=3|Poss=Yes").tags["Person"], "3");
 }
 
