@@ -140,6 +140,7 @@ fn describe(treebank: &Treebank, method: SplitMethod, cells: &Cells) -> Result<S
     }
     list(&mut page, "Without an attribute", &counts.unmapped)?;
     list(&mut page, "Outranked by another value", &counts.outranked)?;
+    list(&mut page, "Lost on multiword tokens, because several parts have it", &counts.shared)?;
     for seed in cells.cells.iter().map(|cell| cell.seed).collect::<BTreeSet<_>>() {
         writeln!(page, "\nCells (train/dev/test words a class; split {method}, seed {seed}):")?;
         for cell in cells.cells.iter().filter(|cell| cell.seed == seed) {

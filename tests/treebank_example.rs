@@ -51,6 +51,8 @@ fn tables_are_written_for_several_treebanks_and_the_same_every_time() {
     assert_eq!(header(&attributes), "language,attribute,value,words,lemmas");
     assert_eq!(header(&unmapped), "language,feature,value,reason,words");
     assert!(cells.contains("qa,Number,0,true,") && cells.contains("qb,Number,0,true,"));
+    // aluz is a preposition and an article, so no part of speech.
+    assert!(unmapped.contains("qb,POS,,shared,") && text.contains("Lost on multiword tokens"), "{unmapped}");
     // One attribute, three seeds, another method.
     let (_, [cells, ..]) = run("third", &["--attribute", "Number", "--seed", "0,1,2", "--split", "sentences"]);
     assert_eq!(cells.lines().count(), 1 + 2 * 3);

@@ -85,18 +85,20 @@ pub struct ValueRow {
     pub lemmas: usize,
 }
 
-/// A row of `unmapped.csv`: a feature as annotated that gave words no attribute.
+/// A row of `unmapped.csv`: a feature as annotated that gave words no attribute, or an attribute that multiword tokens lack
+/// because several of their parts have it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct UnmappedRow {
     /// The language.
     pub language: String,
-    /// The feature, or `UPOS`.
+    /// The feature, or `UPOS`; where the reason is `shared`, the attribute.
     pub feature: String,
-    /// Its value, or values separated by commas.
+    /// Its value, or values separated by commas; empty where the reason is `shared`.
     pub value: String,
-    /// `unmapped`: the scheme has nothing for it, or it has several values. `outranked`: another value took its dimension.
+    /// `unmapped`: the scheme has nothing for it, or it has several values, or a correction for the language takes it away.
+    /// `outranked`: another value took its dimension. `shared`: two or more parts of a multiword token have it.
     pub reason: String,
-    /// Syntactic words that have it.
+    /// Syntactic words that have it; where the reason is `shared`, multiword tokens.
     pub words: usize,
 }
 
@@ -269,7 +271,8 @@ impl UnmappedRow {
             };
             counts.iter().map(row).collect()
         };
-        [rows("unmapped", &counts.unmapped), rows("outranked", &counts.outranked)].concat()
+        let [unmapped, outranked] = [rows("unmapped", &counts.unmapped), rows("outranked", &counts.outranked)];
+        [unmapped, outranked, rows("shared", &counts.shared)].concat()
     }
 }
 
@@ -335,10 +338,12 @@ mod tests {
         let mut treebank = treebank;
         treebank.counts.unmapped = [("Case=Acc,Dat".to_string(), 3), ("UPOS=X".to_string(), 2)].into();
         treebank.counts.outranked = [("VerbForm=Fin".to_string(), 1)].into();
+        treebank.counts.shared = [("POS".to_string(), 4)].into();
         let shown: Vec<String> = UnmappedRow::of(&treebank)
             .iter()
             .map(|row| format!("{} {} {} {}", row.feature, row.value, row.reason, row.words))
             .collect();
-        assert_eq!(shown, ["Case Acc,Dat unmapped 3", "UPOS X unmapped 2", "VerbForm Fin outranked 1"]);
+        let expected = ["Case Acc,Dat unmapped 3", "UPOS X unmapped 2", "VerbForm Fin outranked 1", "POS  shared 4"];
+        assert_eq!(shown, expected);
     }
 }

@@ -9,7 +9,7 @@
 //! | rule | languages |
 //! | --- | --- |
 //! | a passive participle is past | pt |
-//! | imperfective becomes past (not participles, gerunds) | ca es fr pt |
+//! | an imperfective without a tense is past (not participles, gerunds, infinitives) | ca es fr pt |
 //! | past without an aspect becomes perfective (not participles and gerunds) | ca es fr pt |
 //! | the imperfect subjunctive loses its aspect and is past | ca es fr |
 //! | conditional and imperative lose the present | ca fr |
@@ -17,13 +17,15 @@
 //! | the imperative is of positive polarity unless negated | ca es fr |
 //! | participles lose gender and number | fr |
 //! | indicative and passive go | en |
-//! | a present without a person is the infinitive (not participles, gerunds) | en |
+//! | a present without a person, a number or a mood is the infinitive (not participles, gerunds) | en |
 //! | finite verbs lose their finiteness | ca en es fr pt |
-//! | verbal nouns (a case, but no mood) lose their finiteness | eu |
+//! | what has no mood (verbal nouns, participles) loses its finiteness | eu |
+//! | determiners that are no possessives lose the third person | de hi ta tr ur |
+//! | participles and verbal nouns with a case lose the third person | tr |
 //! | gender goes | ur |
 //!
 //! Gerunds are in the table: present participles in Catalan, English and Portuguese and present converbs in Spanish and
-//! French, so verbs in the present.
+//! French, so verbs in the present. Active participles are as annotated, in Portuguese too.
 //!
 //! A pair whose every tag a correction takes away counts as unmapped, as one without a tag does.
 
@@ -93,11 +95,13 @@ static ROWS: LazyLock<HashMap<&'static str, Vec<Row>>> = LazyLock::new(|| {
 
 /// Codes of three letters (ISO 639-3, and 639-2 where it differs) of the languages that the table and the corrections
 /// name, so that a treebank called `spa` is read as one called `es`.
-const ALIASES: [(&str, &str); 25] = [
+const ALIASES: [(&str, &str); 26] = [
     ("ara", "ar"),
     ("arb", "ar"),
     ("bam", "bm"),
     ("cat", "ca"),
+    ("deu", "de"),
+    ("ger", "de"),
     ("eng", "en"),
     ("spa", "es"),
     ("est", "et"),
@@ -118,7 +122,6 @@ const ALIASES: [(&str, &str); 25] = [
     ("chi", "zh"),
     ("cmn", "zh"),
     ("hin", "hi"),
-    ("ind", "id"),
 ];
 
 /// The ISO 639-1 code of a language written with a region, in capitals or with three letters: `pt-BR`, `ES`, `spa`.
@@ -310,7 +313,7 @@ impl Tags {
 }
 
 fn correct(language: &str, tags: &mut Tags, feats: &[(&str, &str)]) {
-    if !matches!(language, "ca" | "en" | "es" | "eu" | "fr" | "pt" | "ur") {
+    if !matches!(language, "ca" | "de" | "en" | "es" | "eu" | "fr" | "hi" | "pt" | "ta" | "tr" | "ur") {
         return;
     }
     let has_form = |form: &str| feats.contains(&("VerbForm", form));
@@ -320,8 +323,8 @@ fn correct(language: &str, tags: &mut Tags, feats: &[(&str, &str)]) {
         tags.add("Tense", "PST");
     }
     if matches!(language, "ca" | "es" | "fr" | "pt") && !nominal {
-        if tags.is("Aspect", "IPFV") {
-            tags.set("Tense", "PST");
+        if tags.is("Aspect", "IPFV") && !has_form("Inf") {
+            tags.add("Tense", "PST");
         } else if tags.is("Tense", "PST") {
             tags.add("Aspect", "PFV");
         }
@@ -338,6 +341,11 @@ fn correct(language: &str, tags: &mut Tags, feats: &[(&str, &str)]) {
             tags.remove("Tense", "PRS");
         }
     }
+    // A determiner's third person is its noun's, which the table leaves out; a possessive's (seine) is the possessor's.
+    let agrees = tags.is("POS", "DET") && !feats.contains(&("Poss", "Yes"));
+    if matches!(language, "de" | "hi" | "ta" | "tr" | "ur") && agrees {
+        tags.remove("Person", "3");
+    }
     match language {
         "fr" if participle => {
             tags.0.remove("Gender");
@@ -346,14 +354,20 @@ fn correct(language: &str, tags: &mut Tags, feats: &[(&str, &str)]) {
         "en" => {
             tags.remove("Mood", "IND");
             tags.remove("Voice", "PASS");
-            if tags.is("Tense", "PRS") && tags.get("Person").is_none() && !nominal {
+            let bare = ["Person", "Number", "Mood"].iter().all(|dimension| tags.get(dimension).is_none());
+            if tags.is("Tense", "PRS") && bare && !nominal {
                 tags.remove("Tense", "PRS");
                 tags.set("Finiteness", "NFIN");
             }
         }
-        // Nominalised verbs (egitea, "doing") are annotated as finite; finite verbs with a case have a mood too.
-        "eu" if tags.get("Case").is_some() && tags.get("Mood").is_none() => {
+        // Verbal nouns (egitea, "doing") and participles (adierazi, ari) are annotated as finite, without the mood that
+        // finite verbs have.
+        "eu" if tags.get("Mood").is_none() => {
             tags.remove("Finiteness", "FIN");
+        }
+        // A nominalised verb (olduğumu, "that I am") has the person of its possessor; the third is the noun's.
+        "tr" if (participle || has_form("Vnoun")) && tags.get("Case").is_some() => {
+            tags.remove("Person", "3");
         }
         "ur" => {
             tags.0.remove("Gender");

@@ -37,6 +37,10 @@ fn basque() {
     assert_eq!(tags("eu", "VERB", "Case=Abs|VerbForm=Fin"), "Case=ABS|POS=V");
     assert_eq!(tags("eu", "AUX", "Case=Abs|Mood=Ind|VerbForm=Fin"), "Case=ABS|Finiteness=FIN|Mood=IND|POS=V");
     assert_eq!(tags("eu", "AUX", "Mood=Ind|VerbForm=Fin"), "Finiteness=FIN|Mood=IND|POS=V");
+    // adierazi, "expressed", a causative in the treebank; ari: no mood, and not finite either.
+    let adierazi = mapped("eu", "VERB", "VerbForm=Fin|Voice=Cau");
+    assert_eq!((adierazi.tags.get("Finiteness"), adierazi.unmapped), (None, vec!["VerbForm=Fin".to_string()]));
+    assert_eq!(tags("eu", "AUX", "Aspect=Prog|VerbForm=Fin"), "Aspect=PROG|POS=V");
     // dinat, "I have it", said to a woman: her gender, which is none of the verb's.
     let dinat = mapped(
         "eu",
@@ -90,16 +94,23 @@ fn hindi_and_urdu() {
 
 #[test]
 fn nouns_have_no_person() {
-    // ur: گھر; ta: முதல்வர்; tr: ev.
-    for language in ["ta", "tr", "ur"] {
-        let noun = mapped(language, "NOUN", "Case=Nom|Number=Sing|Person=3");
-        assert_eq!((noun.tags.get("Person"), noun.unmapped), (None, vec!["Person=3".to_string()]));
+    // de: Haus; hi: घर; ur: گھر; ta: முதல்வர்; tr: ev. With it: ur اس, de keine; ur پہلے; ta PART.
+    for language in ["de", "hi", "ta", "tr", "ur"] {
+        for upos in ["NOUN", "PROPN", "ADJ", "ADV", "DET", "NUM", "ADP", "PART", "X"] {
+            let found = mapped(language, upos, "Case=Nom|Number=Sing|Person=3");
+            assert_eq!(found.tags.get("Person"), None, "{language} {upos}");
+            assert!(found.unmapped.contains(&"Person=3".to_string()), "{language} {upos}");
+        }
         assert_eq!(mapped(language, "PRON", "Person=3").tags["Person"], "3");
         assert_eq!(mapped(language, "VERB", "Person=3").tags["Person"], "3");
     }
     // A nominal predicate of the first person does: Turkish öğretmenim.
     assert_eq!(mapped("tr", "NOUN", "Person=1").tags["Person"], "1");
     assert_eq!(mapped("eu", "NOUN", "Person=3").tags["Person"], "3");
+    // A possessive determiner's person is its possessor's.
+    assert_eq!(mapped("de", "DET", "Number[psor]=Sing|Person=3|Poss=Yes").tags["Possession"], "PSS3S");
+    assert_eq!(mapped("de", "DET", "Case=Nom|Number=Sing|Person=3|Poss=Yes").tags["Person"], "3");
+    assert_eq!(mapped("es", "DET", "Number=Sing|Person=3|Poss=Yes").tags["Person"], "3");
 }
 
 #[test]
@@ -190,7 +201,9 @@ fn german() {
         "Finiteness=FIN|Mood=IND|Number=SG|POS=V|Person=3|Tense=PRS"
     );
     assert_eq!(tags("de", "VERB", "VerbForm=Inf"), "Finiteness=NFIN|POS=V");
-    assert_eq!(tags("de", "VERB", "Aspect=Perf|VerbForm=Part"), "Aspect=PFV|POS=V");
+    assert_eq!(tags("de", "VERB", "Aspect=Perf|VerbForm=Part"), "POS=V|Tense=PST");
+    assert_eq!(tags("deu", "AUX", "Aspect=Perf|VerbForm=Part"), "POS=V|Tense=PST");
+    assert_eq!(tags("ru", "VERB", "Aspect=Perf|VerbForm=Part"), "Aspect=PFV|POS=V");
     assert_eq!(
         tags("de", "AUX", "Mood=Sub|Number=Sing|Person=3|Tense=Past|VerbForm=Fin"),
         "Finiteness=FIN|Mood=SBJV|Number=SG|POS=V|Person=3|Tense=PST"
@@ -241,6 +254,16 @@ fn turkish() {
         tags("tr", "VERB", "Aspect=Perf|Evident=Nfh|Number=Sing|Person=3|Polarity=Pos|Tense=Past"),
         "Aspect=PFV|Evidentiality=NFH|Number=SG|POS=V|Person=3|Polarity=POS|Tense=PST"
     );
+    // olduğumu, "that I am": the only person is the possessor's; gelmiş without a form keeps its own.
+    let oldugumu = mapped(
+        "tr",
+        "VERB",
+        "Aspect=Perf|Case=Acc|Number=Sing|Number[psor]=Sing|Person=3|Person[psor]=1|Polarity=Pos|Tense=Past|VerbForm=Part",
+    );
+    assert_eq!((oldugumu.tags.get("Person"), oldugumu.tags["Possession"].as_str()), (None, "PSS1S"));
+    assert_eq!(oldugumu.unmapped, ["Person=3"]);
+    assert_eq!(mapped("tr", "VERB", "Case=Abl|Person=3|VerbForm=Vnoun").tags.get("Person"), None);
+    assert_eq!(mapped("tr", "VERB", "Case=Abl|Person=1|VerbForm=Vnoun").tags["Person"], "1");
     assert_eq!(tags("tr", "VERB", "Mood=Nec|Voice=Pass"), "Mood=OBLIG|POS=V|Voice=PASS");
     assert_eq!(tags("tr", "VERB", "Mood=NecPot|Polarity=Neg"), "Mood=OBLIG+POT|POS=V|Polarity=NEG");
     assert_eq!(tags("tr", "VERB", "Voice=CauPass"), "POS=V|Valency=CAUS|Voice=PASS");

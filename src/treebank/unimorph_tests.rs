@@ -120,13 +120,22 @@ fn a_language_has_one_code_in_all_its_spellings() {
             "{language}"
         );
     }
-    for (three, two) in [("fra", "fr"), ("fre", "fr"), ("eng", "en"), ("por", "pt"), ("cat", "ca"), ("urd", "ur")] {
+    for (three, two) in [
+        ("deu", "de"),
+        ("hin", "hi"),
+        ("fra", "fr"),
+        ("fre", "fr"),
+        ("eng", "en"),
+        ("por", "pt"),
+        ("cat", "ca"),
+        ("urd", "ur"),
+    ] {
         assert_eq!(primary(three), two);
     }
     assert_eq!(primary("qaa"), "qaa");
     // Whatever the table and the corrections name has its three letters.
     let named = ROWS.values().flatten().flat_map(|row| row.languages.iter().copied());
-    for language in named.chain(["ca", "en", "es", "eu", "fr", "pt", "ur"]) {
+    for language in named.chain(["ca", "en", "es", "eu", "fr", "pt", "tr", "ur"]) {
         assert!(ALIASES.iter().any(|(_, short)| *short == language), "{language}");
     }
 }
@@ -175,7 +184,15 @@ fn past_and_imperfective_in_romance() {
         assert_eq!(tags(language, "VERB", "Aspect=Imp|Mood=Ind"), "Aspect=IPFV|Mood=IND|POS=V|Tense=PST");
         // es: quedado. A participle stays without an aspect.
         assert_eq!(tags(language, "VERB", "Tense=Past|VerbForm=Part"), "POS=V|Tense=PST");
-        assert_eq!(tags(language, "VERB", "Aspect=Imp|VerbForm=Part"), "Aspect=IPFV|POS=V");
+        for form in ["Part", "Inf", "Ger"] {
+            let found = mapped(language, "VERB", &format!("Aspect=Imp|VerbForm={form}"));
+            assert_eq!(found.tags["Aspect"], "IPFV");
+            assert!(found.tags.get("Tense").is_none_or(|tense| tense != "PST"), "{language} {form}");
+        }
+        // A tense that is annotated stays.
+        let present = mapped(language, "VERB", "Aspect=Imp|Mood=Ind|Tense=Pres|VerbForm=Fin");
+        assert_eq!((present.tags["Tense"].as_str(), present.tags["Aspect"].as_str()), ("PRS", "IPFV"));
+        assert_eq!(present.unmapped, ["VerbForm=Fin"]);
     }
 }
 
@@ -217,7 +234,10 @@ fn gerunds_are_in_the_present() {
     }
     assert_eq!(tags("pt", "SCONJ", "VerbForm=Ger"), "POS=V|Tense=PRS");
     assert_eq!(tags("ta", "VERB", "VerbForm=Ger"), "POS=V");
-    assert_eq!(tags("es", "PROPN", "VerbForm=Ger"), "POS=PROPN|Tense=PRS");
+    // Orlando, Fernando: names have no tense.
+    let name = mapped("es", "PROPN", "VerbForm=Ger");
+    assert_eq!((name.tags.get("Tense"), name.tags["POS"].as_str()), (None, "PROPN"));
+    assert_eq!(name.unmapped, ["VerbForm=Ger"]);
 }
 
 #[test]
@@ -242,6 +262,11 @@ fn english_verbs() {
     assert_eq!(tags("en", "VERB", "VerbForm=Inf"), "Finiteness=NFIN|POS=V");
     assert_eq!(tags("en", "AUX", "Mood=Sub|Person=3|Tense=Past|VerbForm=Fin"), "Mood=SBJV|POS=V|Person=3|Tense=PST");
     assert_eq!(tags("en", "VERB", "Mood=Imp|VerbForm=Fin"), "Mood=IMP|POS=V");
+    // The subjunctive, the imperative and the plural are no infinitives.
+    assert_eq!(tags("en", "AUX", "Mood=Sub|Tense=Pres|VerbForm=Fin"), "Mood=SBJV|POS=V|Tense=PRS");
+    assert_eq!(tags("en", "VERB", "Mood=Imp|Tense=Pres|VerbForm=Fin"), "Mood=IMP|POS=V|Tense=PRS");
+    let are = tags("en", "AUX", "Mood=Ind|Number=Plur|Tense=Pres|VerbForm=Fin");
+    assert_eq!(are, "Number=PL|POS=V|Tense=PRS");
 }
 
 #[test]
@@ -249,7 +274,8 @@ fn portuguese_participles_and_pluperfects() {
     // destacados, fora.
     let passive = tags("pt", "VERB", "Gender=Masc|Number=Plur|VerbForm=Part|Voice=Pass");
     assert_eq!(passive, "Gender=MASC|Number=PL|POS=V|Tense=PST|Voice=PASS");
-    assert_eq!(tags("pt", "VERB", "VerbForm=Part"), "POS=V");
+    // feita without a voice: as annotated.
+    assert_eq!(tags("pt", "VERB", "Gender=Fem|Number=Sing|VerbForm=Part"), "Gender=FEM|Number=SG|POS=V");
     let pluperfect = tags("pt-BR", "AUX", "Mood=Ind|Number=Sing|Person=3|Tense=Pqp|VerbForm=Fin");
     assert_eq!(pluperfect, "Aspect=PRF|Mood=IND|Number=SG|POS=V|Person=3|Tense=PST");
 }

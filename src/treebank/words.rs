@@ -111,6 +111,9 @@ pub struct Counts {
     pub unmapped: BTreeMap<String, usize>,
     /// Pairs to the syntactic words on which their value lost against another of the same dimension.
     pub outranked: BTreeMap<String, usize>,
+    /// Attributes to the multiword tokens that have none of it because two or more of their parts do; none with
+    /// [`Multiword::Parts`].
+    pub shared: BTreeMap<String, usize>,
 }
 
 /// The words of one language's treebank.
@@ -369,7 +372,11 @@ impl<'a> Builder<'a> {
                         parts.parts.push((row, attributes));
                         if closes {
                             let space = parts.range.space_after();
-                            self.push(&sentence_id, parts.range, parts.lemma(), parts.attributes(), space);
+                            let (attributes, shared) = parts.attributes();
+                            for name in shared.into_iter().filter(|_| self.counts_pairs) {
+                                *self.treebank.counts.shared.entry(name.to_string()).or_default() += 1;
+                            }
+                            self.push(&sentence_id, parts.range, parts.lemma(), attributes, space);
                         }
                     }
                     range = Some(parts).filter(|_| !closes);
@@ -482,13 +489,14 @@ struct Parts<'a> {
 const FUNCTION_WORDS: [&str; 10] = ["ADP", "AUX", "CCONJ", "DET", "PART", "PRON", "PUNCT", "SCONJ", "SYM", "X"];
 
 impl Parts<'_> {
-    /// The attributes that exactly one part has.
-    fn attributes(&self) -> Attributes {
+    /// The attributes that exactly one part has, and the names of those that several have.
+    fn attributes(&self) -> (Attributes, Vec<&str>) {
         let mut found: BTreeMap<&str, Option<&str>> = BTreeMap::new();
         for (name, value) in self.parts.iter().flat_map(|(_, attributes)| attributes.iter()) {
             found.entry(name).and_modify(|value| *value = None).or_insert(Some(value));
         }
-        found.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+        let shared = found.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| *name).collect();
+        (found.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(), shared)
     }
 
     /// The lemma of the one content word, or all joined; none where one of these is missing.

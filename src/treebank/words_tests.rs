@@ -56,6 +56,11 @@ fn a_multiword_token_is_one_word_with_what_exactly_one_part_has() {
         (counts.syntactic_words, counts.multiword_tokens, counts.empty_nodes, counts.without_lemma),
         (9, 2, 1, 1)
     );
+    // What two parts have is counted: Dámelo's number, person and part of speech, and del's part of speech.
+    let shared = [("Number", 1), ("POS", 2), ("Person", 1)].map(|(name, words)| (name.to_string(), words));
+    assert_eq!(counts.shared, shared.into());
+    let parts = read("es", SPANISH, &settings(Scheme::Unimorph, Multiword::Parts)).unwrap();
+    assert!(parts.counts.shared.is_empty());
     // Finiteness is not told in Spanish.
     let unmapped = ["Case=Acc,Dat", "UPOS=PUNCT", "VerbForm=Fin"];
     assert_eq!(counts.unmapped, unmapped.map(|pair| (pair.to_string(), 1)).into());
