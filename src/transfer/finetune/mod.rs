@@ -5,6 +5,25 @@
 //! it for a series and several seeds, resumably, into a table of [`TransferScores`](super::TransferScores). The defaults are the
 //! recipe of Wang, Minervini and Ponti 2024 (arXiv 2406.13229).
 //!
+//! # Examples
+//!
+//! ```no_run
+//! use isogloss::checkpoint::{Series, SeriesSettings};
+//! use isogloss::transfer::finetune::{summarise, Experiment, Tagging, Task};
+//!
+//! let source = |text: &str| text.parse::<isogloss::treebank::Source>();
+//! let (train, dev) = (source("en=en_ewt-ud-train.conllu")?, source("en=en_ewt-ud-dev.conllu")?);
+//! let test = vec![source("en=en_ewt-ud-test.conllu")?, source("es=es_gsd-ud-test.conllu")?];
+//! let mut experiment = Experiment::new(Task::Tagging(Tagging::default()), train, dev, test);
+//! experiment.seeds = vec![0, 1, 2];
+//! let series = Series::find("bloom-560m", &SeriesSettings::default())?;
+//! let outcome = experiment.run(&series, "scores.csv".as_ref(), &())?;
+//! for row in summarise(&outcome.scores) {
+//!     println!("{} {} {}: {:.3}", row.step, row.task, row.language, row.mean);
+//! }
+//! # Ok::<(), isogloss::Error>(())
+//! ```
+//!
 //! # How it computes
 //!
 //! An update is of `batch * accumulation` sentences. They are sorted by length and packed end to end without padding, as many to
