@@ -165,6 +165,56 @@ fn a_run_killed_at_any_sentence_ends_in_the_same_bytes() {
     }
 }
 
+/// Sentences whose first word is another from the second pass on, as where a file is replaced while it is read.
+struct Changing<'a> {
+    sentences: &'a dyn Sentences,
+    pass: AtomicUsize,
+}
+
+impl Sentences for Changing<'_> {
+    fn language(&self) -> &str {
+        self.sentences.language()
+    }
+
+    fn scheme(&self) -> Scheme {
+        self.sentences.scheme()
+    }
+
+    fn visit(&self, visit: &mut dyn FnMut(&[Word]) -> Result<()>) -> Result<()> {
+        let changed = self.pass.fetch_add(1, Ordering::Relaxed) > 0;
+        self.sentences.visit(&mut |words| {
+            let mut words = words.to_vec();
+            if let Some(word) = words.first_mut().filter(|word| changed && word.sentence == 0) {
+                word.form.push('x');
+            }
+            visit(&words)
+        })
+    }
+}
+
+#[test]
+fn a_treebank_that_changes_while_it_is_read_is_found() {
+    let (model, files) = (model("global_step3000"), treebank());
+    let dir = tempfile::tempdir().unwrap();
+    let changing = Changing { sentences: &files, pass: AtomicUsize::new(0) };
+    let error = write(dir.path(), &model, &changing, &settings()).unwrap_err().to_string();
+    assert!(error.contains("changed while it was read; remove the folder and extract again"), "{error}");
+    assert!(Store::open(dir.path()).is_err(), "it counts as complete");
+}
+
+/// Who may only read a complete store cannot lock its folder either.
+#[test]
+fn a_complete_store_is_only_read() {
+    let (model, files) = (model("global_step3000"), treebank());
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), &model, &files, &settings()).unwrap();
+    let expected = snapshot(dir.path());
+    let folder = fs::File::open(dir.path()).unwrap();
+    folder.lock().unwrap();
+    write(dir.path(), &model, &files, &settings()).unwrap();
+    assert!(snapshot(dir.path()) == expected);
+}
+
 #[test]
 fn damage_is_found_and_made_good() {
     let (model, files) = (model("global_step3000"), treebank());

@@ -20,8 +20,9 @@ use unicode_normalization::UnicodeNormalization;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Multiword {
     /// `surface`: one word, as in the text. An attribute survives on it if exactly one part has it. Its lemma is that of
-    /// its one content word (`dámelo`: `dar`), so that a lemma cannot enter two parts of a split in clitics' company;
-    /// with none or several, the parts' lemmas joined by `+` (`du`: `de+le`).
+    /// its one content word (`dámelo`: `dar`), so that this lemma cannot enter two parts of a split in clitics' company;
+    /// with none or several, the parts' lemmas joined by `+` (`du`: `de+le`). The lemma of another part that gave an
+    /// attribute (`it's`: Tense of `be`) can enter several.
     #[default]
     Surface,
     /// `parts`: its syntactic words. In the text, spaces part them.

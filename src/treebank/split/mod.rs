@@ -25,7 +25,7 @@ use std::str::FromStr;
 pub enum SplitMethod {
     /// `balanced`: lemma by lemma, at random, so that each part has its share of the tokens of each class. A lemma that would be
     /// much of a class in dev or test is for training, as far as other lemmas can take its place; a class that can have
-    /// enough words in each part has them.
+    /// enough words in each part nearly always has them.
     #[default]
     Balanced,
     /// `lemma-types`: lemma by lemma, shuffled and cut by number of types, as in the study of Wang, Minervini and Ponti.
