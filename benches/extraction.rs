@@ -15,7 +15,7 @@ use clap::Parser;
 use isogloss::activations::{extract, ExtractionSettings, Tokenizer};
 use isogloss::bloom::{device, parameters, Bloom, Config};
 use isogloss::study::Dtype;
-use isogloss::treebank::{Attributes, Counts, Scheme, Treebank, Word};
+use isogloss::treebank::{Counts, Scheme, Treebank, Word};
 use isogloss::Site;
 use statrs::distribution::{ContinuousCDF, Normal};
 use std::collections::BTreeMap;
@@ -190,13 +190,12 @@ fn treebank(lengths: &[usize]) -> Treebank {
         treebank.words.extend((0..*length).map(|i| Word {
             sentence,
             form: format!("w{}", (sentence * 31 + i * 7) % 1000),
-            lemma: None,
-            attributes: Attributes::default(),
             language: "en".into(),
             file: "bench".into(),
             sentence_id: sentence.to_string(),
             token_id: (i + 1).to_string(),
             space_after: true,
+            ..Word::default()
         }));
         treebank.sentences.push(start..treebank.words.len());
     }

@@ -98,17 +98,17 @@ fn run() -> Result<()> {
             same.map(|other| other.step.to_string()).collect::<Vec<_>>().join(" "),
         ]);
     }
-    println!("The series {}\n\n{}", audit.model, shown.text());
+    say!("The series {}\n\n{}", audit.model, shown.text())?;
     let findings = audit.findings(&limits);
     for finding in &findings {
-        println!("Warning: {finding}.");
+        say!("Warning: {finding}.")?;
     }
     if findings.is_empty() {
-        println!("Nothing odd.");
+        say!("Nothing odd.")?;
     }
     let (whole, blocks) = (options.out.join("audit.csv"), options.out.join("audit_blocks.csv"));
     write_csv(&whole, &audit.rows(&limits))?;
     write_csv(&blocks, &audit.block_rows())?;
-    println!("\n{}, {}", whole.display(), blocks.display());
+    say!("\n{}, {}", whole.display(), blocks.display())?;
     Ok(())
 }

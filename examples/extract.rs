@@ -4,12 +4,12 @@ mod common;
 
 use anyhow::{ensure, Context, Result};
 use clap::Parser;
-use common::{fixture, report, start_log};
+use common::{fixture, report, start_log, ReadingOptions};
 use isogloss::activations::{extract_to, Activations, ExtractionSettings, Origin, Pooling, Tokenisation, Tokenizer};
 use isogloss::bloom::{device, Bloom, Extent};
 use isogloss::checkpoint::{Checkpoint, Series, SeriesSettings};
-use isogloss::study::Dtype;
-use isogloss::treebank::{ReadSettings, Scheme, Source, TreebankFiles};
+use isogloss::study::{Dtype, Reading};
+use isogloss::treebank::{Scheme, Source, TreebankFiles};
 use isogloss::Site;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -63,6 +63,8 @@ struct Options {
     /// Write a store into this folder in place of the file: shards, and a manifest that says what they are of
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
+    #[command(flatten)]
+    reading: ReadingOptions,
 }
 
 fn main() -> ExitCode {
@@ -107,7 +109,7 @@ fn run() -> Result<()> {
         Some(source) => source,
         None => Source::new("qa", [fixture("treebanks/qa.conllu")])?,
     };
-    let treebank = TreebankFiles::new(&source, &ReadSettings { scheme: options.scheme, ..ReadSettings::default() });
+    let treebank = TreebankFiles::new(&source, &options.reading.over(Reading::default()).of(options.scheme));
     let device = device::parse(&options.device)?;
     let bloom = Bloom::load(&checkpoint, Extent::Sites(&options.sites), options.dtype.into(), device)?;
     let tokenizer = Tokenizer::open(checkpoint.tokenizer()?)?;
@@ -126,7 +128,7 @@ fn run() -> Result<()> {
     ensure!(manifest.description.words > 0, "the treebank of `{}` has no words", source.language);
     let (words, tokens) = (manifest.rows, manifest.tokens);
     match &options.store {
-        Some(dir) => println!("{words} words, {tokens} subwords, {} shards: {}", manifest.shards.len(), dir.display()),
+        Some(dir) => say!("{words} words, {tokens} subwords, {} shards: {}", manifest.shards.len(), dir.display())?,
         None => {
             let words_path = Activations::words_path(&options.out);
             for file in [&options.out, &words_path] {
@@ -136,19 +138,21 @@ fn run() -> Result<()> {
             drop(store);
             std::fs::rename(&dir, &done).with_context(|| format!("cannot rename {}", dir.display()))?;
             remove(&done)?;
-            println!("{words} words, {tokens} subwords: {}", options.out.display());
-            println!("their table: {}", words_path.display());
+            say!("{words} words, {tokens} subwords: {}", options.out.display())?;
+            say!("their table: {}", words_path.display())?;
         }
     }
     let skipped = manifest.skipped;
     if skipped.long_sentences + skipped.empty_words > 0 {
-        println!(
+        say!(
             "skipped: {} over-long sentences with {} words, {} words without a subword",
-            skipped.long_sentences, skipped.words_in_long_sentences, skipped.empty_words
-        );
+            skipped.long_sentences,
+            skipped.words_in_long_sentences,
+            skipped.empty_words
+        )?;
     }
     if manifest.halvings() > 0 {
-        println!("memory ran out {} times, and batches were made smaller", manifest.halvings());
+        say!("memory ran out {} times, and batches were made smaller", manifest.halvings())?;
     }
     Ok(())
 }

@@ -163,13 +163,13 @@ fn run() -> Result<()> {
     }
 }
 
-fn row(cells: impl IntoIterator<Item = String>) {
-    println!("| {} |", cells.into_iter().collect::<Vec<_>>().join(" | "));
+fn row(cells: impl IntoIterator<Item = String>) -> Result<()> {
+    say!("| {} |", cells.into_iter().collect::<Vec<_>>().join(" | "))
 }
 
-fn header(cells: &[&str]) {
-    row(cells.iter().map(|cell| cell.to_string()));
-    row(cells.iter().map(|_| "---".to_string()));
+fn header(cells: &[&str]) -> Result<()> {
+    row(cells.iter().map(|cell| cell.to_string()))?;
+    row(cells.iter().map(|_| "---".to_string()))
 }
 
 fn planted(options: &Options) -> Result<()> {
@@ -179,7 +179,7 @@ fn planted(options: &Options) -> Result<()> {
     let seeds = if options.seed.is_empty() { vec![0, 1, 2] } else { options.seed.clone() };
     let shapes = if options.shape.is_empty() { SHAPES.to_vec() } else { options.shape.clone() };
     let names: Vec<&str> = shapes.iter().map(|shape| shape.name()).collect();
-    header(&[&["method"], &names[..], &["seconds"]].concat());
+    header(&[&["method"], &names[..], &["seconds"]].concat())?;
     let data: Vec<Vec<Planted>> =
         shapes.iter().map(|&shape| seeds.iter().map(|&seed| plant(shape, options.neurons, seed)).collect()).collect();
     let [train, dev, _] = PARTS;
@@ -204,7 +204,7 @@ fn planted(options: &Options) -> Result<()> {
             cells.push(number(Some(found as f64 / (INFORMATIVE * sets.len()) as f64), 2));
         }
         cells.push(number(Some(seconds / runs), 2));
-        row(cells);
+        row(cells)?;
     }
     Ok(())
 }
@@ -236,7 +236,7 @@ fn real(options: &Options, path: &PathBuf) -> Result<()> {
             format!("{least} to {most}")
         }
     };
-    println!(
+    say!(
         "{attribute} in {language} at {site}: {} classes, {} neurons, {} training, {} dev and {} test words; {} seeds\n",
         splits[0].classes.len(),
         matrix.ncols(),
@@ -244,7 +244,7 @@ fn real(options: &Options, path: &PathBuf) -> Result<()> {
         words(|split| &split.dev),
         words(|split| &split.test),
         seeds.len()
-    );
+    )?;
     let titles = [
         format!("test NMI at {few}"),
         format!("test NMI at {k}"),
@@ -252,7 +252,7 @@ fn real(options: &Options, path: &PathBuf) -> Result<()> {
         format!("self-overlap at {k} (95 % interval)"),
         "seconds".into(),
     ];
-    header(&[&["method"], &titles.each_ref().map(|title| title.as_str())[..]].concat());
+    header(&[&["method"], &titles.each_ref().map(|title| title.as_str())[..]].concat())?;
     let step = activations.about().get("step").map_or("", String::as_str);
     let names = [language, attribute, step, &site.to_string()];
     for method in &options.method {
@@ -275,7 +275,7 @@ fn real(options: &Options, path: &PathBuf) -> Result<()> {
             Some((low, high)) => format!("{} ({} to {})", shown(found.self_overlap), shown(low), shown(high)),
             None => shown(found.self_overlap),
         });
-        row([format!("`{method}`"), at(few), at(k), all, overlap.unwrap_or_default(), shown(seconds)]);
+        row([format!("`{method}`"), at(few), at(k), all, overlap.unwrap_or_default(), shown(seconds)])?;
     }
     Ok(())
 }

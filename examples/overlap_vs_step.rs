@@ -11,7 +11,7 @@ mod common;
 
 use anyhow::{bail, Result};
 use clap::Parser;
-use common::{fixture, report, start_log, Bar, SeriesOptions};
+use common::{fixture, report, start_log, Bar, ReadingOptions, SeriesOptions};
 use isogloss::activations::{Pooling, Tokenisation};
 use isogloss::bloom::Config;
 use isogloss::checkpoint::Series;
@@ -88,6 +88,8 @@ struct Options {
     #[arg(long, value_name = "DIR", default_value = "isogloss-out")]
     out: PathBuf,
     #[command(flatten)]
+    reading: ReadingOptions,
+    #[command(flatten)]
     checkpoints: SeriesOptions,
 }
 
@@ -134,6 +136,7 @@ impl Options {
         study.audit &= !self.no_audit;
         study.transfer = self.transfer.or(study.transfer);
         study.scheme = self.scheme.unwrap_or(study.scheme);
+        study.reading = self.reading.over(study.reading);
         study.method = self.method.unwrap_or(study.method);
         study.source = self.source.unwrap_or(study.source);
         study.split.method = self.split.unwrap_or(study.split.method);
@@ -176,7 +179,7 @@ fn run() -> Result<()> {
     }
     let results = results?;
     let written = results.write(&out)?;
-    println!("{}", results.text());
-    println!("{} files in {}; start with report.html", written.len(), out.display());
+    say!("{}", results.text())?;
+    say!("{} files in {}; start with report.html", written.len(), out.display())?;
     Ok(())
 }

@@ -87,12 +87,12 @@ fn run() -> Result<()> {
         serde_json::to_writer_pretty(&mut *w, &found).map_err(|e| Error::file(&options.out, e.to_string()))?;
         writeln!(w).map_err(Error::io(&options.out, "write"))
     })?;
-    println!("{}: classes {}; the first neurons:", options.attribute, split.classes.join(", "));
+    say!("{}: classes {}; the first neurons:", options.attribute, split.classes.join(", "))?;
     let shown = |value: Option<f64>| isogloss::report::number(value, 3);
     for point in ranked.ranking.curve().iter().take(10) {
-        println!("{:>4}  NMI {} on dev, {} on test", point.neuron, shown(point.nmi_dev), shown(point.nmi_test));
+        say!("{:>4}  NMI {} on dev, {} on test", point.neuron, shown(point.nmi_dev), shown(point.nmi_test))?;
     }
-    println!(" all  NMI {} on test, accuracy {}", shown(ranked.all.nmi), shown(ranked.all.accuracy));
-    println!("{}", options.out.display());
+    say!(" all  NMI {} on test, accuracy {}", shown(ranked.all.nmi), shown(ranked.all.accuracy))?;
+    say!("{}", options.out.display())?;
     Ok(())
 }

@@ -84,8 +84,8 @@ fn run() -> Result<()> {
     for format in options.formats.into_iter().filter(|format| *format != Format::Csv) {
         written.extend(analysis.write_tables(options.out.join("tables"), format)?);
     }
-    println!("{}", analysis.text(&about));
-    println!("{} files in {}; start with report.html", written.len(), options.out.display());
+    say!("{}", analysis.text(&about))?;
+    say!("{} files in {}; start with report.html", written.len(), options.out.display())?;
     Ok(())
 }
 

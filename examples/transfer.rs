@@ -225,14 +225,14 @@ fn run() -> Result<()> {
         shown.row([task.to_string(), step.to_string()].into_iter().chain(cells));
     }
     let source = &experiment.train.language;
-    println!("Trained on `{source}`, mean over {} seeds\n\n{}", experiment.seeds.len(), shown.text());
-    println!(
+    say!("Trained on `{source}`, mean over {} seeds\n\n{}", experiment.seeds.len(), shown.text())?;
+    say!(
         "{} runs ({} were there) in {}; means in {}; record in {}",
         outcome.runs.len(),
         outcome.resumed,
         options.out.display(),
         summary.display(),
         runs_file(&options.out).display()
-    );
+    )?;
     Ok(())
 }

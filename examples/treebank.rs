@@ -8,16 +8,15 @@ mod common;
 
 use anyhow::{bail, Result};
 use clap::Parser;
-use common::{fixture, report, start_log};
+use common::{fixture, report, start_log, ReadingOptions};
 use isogloss::files;
 use isogloss::report::write_csv;
+use isogloss::study::Reading;
 use isogloss::treebank::{
-    CellRow, Cells, ClassRow, Multiword, ReadSettings, Scheme, Source, SplitMethod, SplitSettings, Treebank,
-    UnmappedRow, ValueRow,
+    CellRow, Cells, ClassRow, Scheme, Source, SplitMethod, SplitSettings, Treebank, UnmappedRow, ValueRow,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -33,12 +32,6 @@ struct Arguments {
     /// Attributes as annotated (ud) or as UniMorph dimensions (unimorph).
     #[arg(long, default_value_t = Scheme::Unimorph)]
     scheme: Scheme,
-    /// Multiword tokens as one word of the text (surface) or as their syntactic words (parts).
-    #[arg(long, default_value_t = Multiword::Surface)]
-    multiword: Multiword,
-    /// Skip and count defective sentences instead of stopping at the first.
-    #[arg(long)]
-    lenient: bool,
     /// How words are split: balanced, lemma-types, sentences or official.
     #[arg(long, default_value_t = SplitMethod::Balanced)]
     split: SplitMethod,
@@ -57,6 +50,8 @@ struct Arguments {
     /// Also write cells.csv, classes.csv, attributes.csv and unmapped.csv into this folder.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    reading: ReadingOptions,
 }
 
 fn main() -> ExitCode {
@@ -87,7 +82,7 @@ fn run() -> Result<()> {
     if let Some(out) = &arguments.out {
         files::writable_dir(out)?;
     }
-    let reading = ReadSettings { scheme: arguments.scheme, multiword: arguments.multiword, lenient: arguments.lenient };
+    let reading = arguments.reading.over(Reading::default()).of(arguments.scheme);
     let (mut all, mut values, mut unmapped) = (Cells::default(), Vec::new(), Vec::new());
     for source in &arguments.treebank {
         let treebank = Treebank::read_with(&source.language, &source.files, &reading)?;
@@ -95,7 +90,7 @@ fn run() -> Result<()> {
             treebank.check_attribute(attribute)?;
         }
         let cells = Cells::of(&treebank, &arguments.attribute, &settings, &arguments.seed);
-        std::io::stdout().write_all(describe(&treebank, settings.method, &cells)?.as_bytes())?;
+        say!("{}", describe(&treebank, settings.method, &cells)?.trim_end_matches('\n'))?;
         all.cells.extend(cells.cells);
         all.classes.extend(cells.classes);
         values.extend(ValueRow::of(&treebank));

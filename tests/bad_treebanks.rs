@@ -27,8 +27,8 @@ const TREEBANKS: &[(&str, usize, &str, usize)] = &[
     ("no_blank_line.conllu", 3, "a comment inside a sentence", 1),
     ("old_mac_line_ends.conllu", 1, "19 columns where 10 were expected", 0),
     ("only_an_empty_node.conllu", 1, "a block of lines without a word", 1),
-    ("plus_column_twice.conllup", 1, "global.columns names the column FORM twice", 1),
-    ("plus_without_form.conllup", 1, "global.columns lacks the column FORM", 1),
+    ("plus_column_twice.conllup", 1, "global.columns names the column FORM twice", 0),
+    ("plus_without_form.conllup", 1, "global.columns lacks the column FORM", 0),
     ("plus_wrong_count.conllup", 2, "2 columns where global.columns names 3", 1),
     ("range_after_its_words.conllu", 2, "should stand directly before its first word 1", 1),
     ("range_backwards.conllu", 1, "should go from a lower to a higher word", 1),
@@ -37,6 +37,7 @@ const TREEBANKS: &[(&str, usize, &str, usize)] = &[
     ("rubbish_after_gzip.conllu.gz", 0, "the compressed data are damaged or cut off after line 6", 0),
     ("space_in_upos.conllu", 1, "column UPOS `X Y` contains a space", 1),
     ("spaces_for_tabs.conllu", 1, "1 columns where 10 were expected", 1),
+    ("upos_of_two_tags.conllu", 2, "column UPOS `NOUN|VERB` should be one tag", 1),
     ("utf16.conllu", 1, "invalid UTF-8 at byte 0 of the line; convert the file to UTF-8", 0),
     ("word_id_leading_zero.conllu", 1, "id `01` is neither", 1),
     ("word_id_overflows.conllu", 1, "id `4294967296` is neither", 1),
@@ -76,7 +77,9 @@ fn what_is_left_of_broken_treebanks_is_read_and_the_rest_counted() {
             }
             Err(error) => {
                 let error = error.to_string();
-                let expected = if line == 0 { message } else { "has no words" };
+                // Without its columns' names, nothing of a file is known.
+                let is_lost = line == 0 || message.starts_with("global.columns");
+                let expected = if is_lost { message } else { "has no words" };
                 assert!(good == 0 && error.contains(expected), "{name}: {error}");
             }
         }

@@ -27,15 +27,16 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The peak while so many sentences are read, each with words of its own, and the words.
-fn peak(sentences: usize) -> (usize, usize) {
+/// The peak while so many sentences are read, each with words of its own, and the words. The features that no word before has
+/// are `length` bytes long.
+fn peak(sentences: usize, length: usize) -> (usize, usize) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.conllu");
     let mut text = String::new();
     for sentence in 0..sentences {
         for word in 1..=12 {
             // Features that no word before has, but for most words.
-            let own = if word == 1 { format!("X=w{sentence}") } else { format!("Y={word}") };
+            let own = if word == 1 { format!("X=w{sentence:0length$}") } else { format!("Y={word}") };
             writeln!(text, "{word}\tw{sentence}\tl{sentence}\tNOUN\t_\t{own}\t0\troot\t_\t_").unwrap();
         }
         text.push('\n');
@@ -59,7 +60,11 @@ fn peak(sentences: usize) -> (usize, usize) {
 #[test]
 fn a_stream_of_sentences_takes_the_memory_of_one() {
     // Enough to fill what is remembered of features.
-    let (small, large) = (peak(12_000), peak(60_000));
+    let (small, large) = (peak(12_000, 6), peak(60_000, 6));
     assert_eq!((small.1, large.1), (144_000, 720_000));
     assert!(large.0 < small.0 + (64 << 10), "{} bytes for 12,000 sentences, {} for 60,000", small.0, large.0);
+    // Long ones are remembered by their length.
+    let (small, large) = (peak(1_000, 20_000), peak(2_000, 20_000));
+    assert!(large.0 < small.0 + (64 << 10), "{} bytes for 1,000 sentences, {} for 2,000", small.0, large.0);
+    assert!(large.0 < 16 << 20, "{} bytes", large.0);
 }

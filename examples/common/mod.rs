@@ -4,8 +4,10 @@
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use isogloss::checkpoint::{RevisionPattern, SeriesSettings, Step};
-use isogloss::study::Progress;
-use std::io::IsTerminal;
+use isogloss::study::{Progress, Reading};
+use isogloss::treebank::Multiword;
+use std::fmt::Arguments;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -26,6 +28,42 @@ pub fn report(result: anyhow::Result<()>) -> ExitCode {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Prints a line, as `println!` does, but an error ends the example and no panic; somebody who reads no further (`| head`) is no
+/// error.
+#[macro_export]
+macro_rules! say {
+    ($($argument:tt)*) => { $crate::common::to_stdout(format_args!($($argument)*)) };
+}
+
+/// As [`say!`].
+pub fn to_stdout(line: Arguments<'_>) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout(), "{line}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(anyhow::anyhow!("cannot write to standard output: {error}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How treebanks are read.
+#[derive(Args)]
+#[command(next_help_heading = "Treebanks")]
+pub struct ReadingOptions {
+    /// Multiword tokens as one word of the text (`surface`) or as their syntactic words (`parts`) [default: surface]
+    #[arg(long)]
+    multiword: Option<Multiword>,
+    /// Skip and count defective sentences in place of stopping at the first
+    #[arg(long)]
+    lenient: bool,
+}
+
+impl ReadingOptions {
+    /// These settings, each option given in place of its setting.
+    pub fn over(&self, settings: Reading) -> Reading {
+        Reading { multiword: self.multiword.unwrap_or(settings.multiword), lenient: self.lenient || settings.lenient }
     }
 }
 

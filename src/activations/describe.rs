@@ -106,6 +106,12 @@ impl WordsHash {
             for part in [&word.form, lemma, &word.language, &word.file, &word.sentence_id, &word.token_id] {
                 self.text(part);
             }
+            self.hash.update(word.sentence_hash.unwrap_or_default().to_le_bytes());
+            self.number(word.attribute_lemmas.len());
+            for (name, lemma) in &word.attribute_lemmas {
+                self.text(name);
+                self.text(lemma);
+            }
             self.number(word.attributes.len());
             for (name, value) in word.attributes.iter() {
                 self.text(name);

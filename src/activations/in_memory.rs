@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 /// Words and, for each site, their activations `[n_words, n_neurons]`: row `i` is word `i`.
 ///
 /// On disk: `NAME.safetensors` with one float32 tensor a site, named after it, and beside it `NAME.words.csv` with one row
-/// a word (`word,sentence,form,lemma,attributes,language,file,sentence_id,token_id`; `word` counts from 0).
+/// a word (`word,sentence,form,lemma,attributes,language,file,sentence_id,token_id,attribute_lemmas,sentence_hash`; `word` counts
+/// from 0; the first five are needed).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Activations {
     words: Vec<Word>,

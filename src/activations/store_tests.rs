@@ -19,6 +19,8 @@ fn words(first: usize, rows: usize) -> Vec<Word> {
         file: "some.conllu".into(),
         sentence_id: format!("s{}", i / 3),
         token_id: (i % 3 + 1).to_string(),
+        attribute_lemmas: (i % 4 == 1).then(|| ("Number".to_string(), "a|b=\"c".to_string())).into_iter().collect(),
+        sentence_hash: (i != 2).then_some(u64::MAX - i as u64),
         space_after: true,
     };
     (first..first + rows).map(word).collect()

@@ -8,8 +8,19 @@ use std::io::{BufReader, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-const COLUMNS: [&str; 9] =
-    ["word", "sentence", "form", "lemma", "attributes", "language", "file", "sentence_id", "token_id"];
+const COLUMNS: [&str; 11] = [
+    "word",
+    "sentence",
+    "form",
+    "lemma",
+    "attributes",
+    "language",
+    "file",
+    "sentence_id",
+    "token_id",
+    "attribute_lemmas",
+    "sentence_hash",
+];
 /// What a table made elsewhere must have: the first five.
 const REQUIRED: usize = 5;
 
@@ -24,7 +35,14 @@ pub(super) fn write_words(to: &mut dyn Write, path: &Path, words: &[Word], first
         let lemma = word.lemma.as_deref().unwrap_or_default();
         let row = [&i, &sentence, &word.form, lemma, &attributes];
         let origin = [&*word.language, &*word.file, &word.sentence_id, &word.token_id];
-        table.write_record(row.iter().chain(&origin)).map_err(failed)?;
+        // JSON, for a lemma may hold any character.
+        let lemmas = match word.attribute_lemmas.is_empty() {
+            true => String::new(),
+            false => serde_json::to_string(&word.attribute_lemmas)
+                .map_err(|e| Error::file(path, format!("cannot write: {e}")))?,
+        };
+        let hash = word.sentence_hash.map(|hash| format!("{hash:016x}")).unwrap_or_default();
+        table.write_record(row.iter().chain(&origin).chain(&[lemmas.as_str(), &hash])).map_err(failed)?;
     }
     table.flush().map_err(Error::io(path, "write"))
 }
@@ -56,7 +74,7 @@ pub(super) fn read_words(path: &Path, first: usize) -> Result<Vec<Word>> {
     for (i, record) in table.records().enumerate() {
         let record = record.map_err(failed)?;
         let line = record.position().map_or(0, |p| p.line() as usize);
-        let [word, sentence, form, lemma, attributes, language, file, sentence_id, token_id] =
+        let [word, sentence, form, lemma, attributes, language, file, sentence_id, token_id, lemmas, hash] =
             place.map(|place| place.and_then(|place| record.get(place)).unwrap_or_default());
         let number = first + i;
         if word.parse() != Ok(number) {
@@ -70,6 +88,19 @@ pub(super) fn read_words(path: &Path, first: usize) -> Result<Vec<Word>> {
             Error::line(path, line, format!("`sentence` should be a whole number, but is `{sentence}`"))
         })?;
         let attributes: Attributes = attributes.parse().map_err(|e: Error| Error::line(path, line, e.to_string()))?;
+        let attribute_lemmas = match lemmas {
+            "" => BTreeMap::new(),
+            lemmas => serde_json::from_str(lemmas).map_err(|_| {
+                let message = format!("`attribute_lemmas` should be JSON, {{\"Tense\":\"be\"}}, but is `{lemmas}`");
+                Error::line(path, line, message)
+            })?,
+        };
+        let sentence_hash = match hash {
+            "" => None,
+            hash => Some(u64::from_str_radix(hash, 16).map_err(|_| {
+                Error::line(path, line, format!("`sentence_hash` should be 16 hexadecimal digits, but is `{hash}`"))
+            })?),
+        };
         words.push(Word {
             sentence,
             form: form.to_string(),
@@ -79,6 +110,8 @@ pub(super) fn read_words(path: &Path, first: usize) -> Result<Vec<Word>> {
             file: shared(file),
             sentence_id: sentence_id.to_string(),
             token_id: token_id.to_string(),
+            attribute_lemmas,
+            sentence_hash,
             space_after: true,
         });
     }

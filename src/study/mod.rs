@@ -17,7 +17,7 @@ mod watch;
 
 pub use cells::{rank_language, CellSettings, LanguageCells, SourceProbe, SourceProbes};
 pub use results::{Notes, Results};
-pub use settings::{Dtype, Study};
+pub use settings::{Dtype, Reading, Study};
 
 /// Is told how far a study has come.
 pub trait Progress: Sync {

@@ -7,7 +7,7 @@ use crate::overlap::Control;
 use crate::ranking::RankedCell;
 use crate::report::{write_csv, TextTable};
 use crate::transfer::TransferScores;
-use crate::treebank::{CellRow, Cells, ClassRow, NoCell};
+use crate::treebank::{CellRow, Cells, ClassRow, NoCell, Treebank};
 use crate::{files, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -29,6 +29,8 @@ pub struct Results {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Notes {
     findings: Vec<Finding>,
+    /// Defective sentences by language.
+    defective: BTreeMap<String, usize>,
     commits: BTreeMap<Step, String>,
     /// By language, attribute and seed.
     cells: BTreeMap<(String, String, u64), (CellRow, Vec<ClassRow>)>,
@@ -42,6 +44,13 @@ impl Notes {
     /// Keeps what an audit of the series found.
     pub fn findings(&mut self, findings: Vec<Finding>) {
         self.findings.extend(findings);
+    }
+
+    /// Keeps how many sentences of a treebank were skipped.
+    pub fn treebank(&mut self, treebank: &Treebank) {
+        if treebank.counts.skipped_sentences > 0 {
+            self.defective.insert(treebank.language.clone(), treebank.counts.skipped_sentences);
+        }
     }
 
     /// Keeps which commit a checkpoint of the Hub is.
@@ -118,6 +127,9 @@ impl Notes {
         let findings = self.findings.iter().map(|finding| format!("Of the series: {finding}."));
         let left_out = self.reasons().map(|reason| format!("Left out: {reason}."));
         let mut lines: Vec<String> = findings.chain(left_out).collect();
+        for (language, sentences) in &self.defective {
+            lines.push(format!("Skipped of `{language}`: {sentences} defective sentences of its treebank."));
+        }
         for (language, skipped) in &self.skipped {
             let Skipped { long_sentences, words_in_long_sentences, empty_words } = skipped;
             lines.push(format!(
@@ -183,6 +195,7 @@ impl Results {
         let mut about = About {
             settings: vec![
                 setting("scheme", study.scheme.to_string()),
+                setting("multiword tokens", study.reading.multiword.to_string()),
                 setting("split", study.split.method.to_string()),
                 setting("pooling", study.pooling.to_string()),
                 setting("tokenisation", study.tokenisation.to_string()),

@@ -5,7 +5,7 @@ use crate::bloom::{device, Bloom, Config, Extent};
 use crate::checkpoint::{Checkpoint, Series};
 use crate::overlap::Control;
 use crate::transfer::TransferScores;
-use crate::treebank::{Treebank, Word};
+use crate::treebank::Treebank;
 use crate::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use tch::Device;
@@ -28,6 +28,7 @@ impl Study {
         let given = self.scores(&series)?;
         let treebanks = self.read_treebanks()?;
         let mut notes = Notes::default();
+        treebanks.iter().for_each(|treebank| notes.treebank(treebank));
         let mut watch = self.audit.then(|| Watch::over(&series)).transpose()?;
         let settings = CellSettings {
             attributes: self.attributes.clone(),
@@ -56,7 +57,7 @@ impl Study {
             for treebank in &treebanks {
                 let language = treebank.language.as_str();
                 progress.advance(0, &format!("step {step}, {language}"));
-                let wanted = |word: &Word| self.attributes.iter().any(|name| word.attributes.get(name).is_some());
+                let wanted = treebank.needed_for(&self.attributes);
                 let extraction = extract(&bloom, &tokenizer, treebank, &self.sites, &self.extraction(device), wanted)
                     .map_err(|e| in_checkpoint(e, &checkpoint))?;
                 tracing::debug!(language, tokens = extraction.tokens, words = extraction.activations.words().len());
@@ -120,7 +121,7 @@ impl Study {
     fn read_treebanks(&self) -> Result<Vec<Treebank>> {
         let sources = self.sources()?;
         let treebanks: Result<Vec<_>> =
-            sources.iter().map(|source| Treebank::read(&source.language, &source.files, self.scheme)).collect();
+            sources.iter().map(|s| Treebank::read_with(&s.language, &s.files, &self.reading.of(self.scheme))).collect();
         let treebanks = treebanks?;
         for attribute in &self.attributes {
             let found =

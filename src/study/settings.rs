@@ -2,7 +2,7 @@ use crate::activations::{Pooling, Tokenisation};
 use crate::checkpoint::{from_folder, SeriesSettings};
 use crate::overlap::Control;
 use crate::ranking::Method;
-use crate::treebank::{Scheme, Source, SplitSettings};
+use crate::treebank::{Multiword, ReadSettings, Scheme, Source, SplitSettings};
 use crate::{Error, Result, Site};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -128,12 +128,32 @@ pub struct Study {
     pub checkpoints: SeriesSettings,
     /// Files of each language, or folders of them.
     pub treebanks: BTreeMap<String, Vec<PathBuf>>,
+    /// How they are read.
+    #[serde(default)]
+    pub reading: Reading,
     /// How words are split.
     #[serde(default)]
     pub split: SplitSettings,
     /// The probe.
     #[serde(default = "default_method")]
     pub method: Method,
+}
+
+/// How a study's treebanks are read, whatever the scheme.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Reading {
+    /// What multiword tokens become.
+    pub multiword: Multiword,
+    /// Skip and count defective sentences instead of stopping at the first.
+    pub lenient: bool,
+}
+
+impl Reading {
+    /// The settings in full, for one scheme.
+    pub fn of(self, scheme: Scheme) -> ReadSettings {
+        ReadSettings { scheme, multiword: self.multiword, lenient: self.lenient }
+    }
 }
 
 fn default_scheme() -> Scheme {
@@ -338,5 +358,6 @@ qb = ["b.conllu"]
         refused(&format!("seed = 3{TEXT}"), "s.toml:1: unknown field `seed`");
         refused(&format!("seeds = [1, 1]{TEXT}"), "given twice: 1");
         refused(&format!("k = [0]{TEXT}"), "at least 1");
+        refused(&format!("{TEXT}\n[reading]\nmultiword = \"both\"\n"), "s.toml:12: unknown multiword option `both`");
     }
 }

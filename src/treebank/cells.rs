@@ -240,7 +240,7 @@ impl ValueRow {
             for pair in word.attributes.iter() {
                 let (words, lemmas) = found.entry(pair).or_default();
                 *words += 1;
-                lemmas.insert(word.lemma.as_deref().unwrap_or(&word.form));
+                lemmas.insert(word.lemma_of(pair.0).unwrap_or(&word.form));
             }
         }
         let row = |((attribute, value), (words, lemmas)): ((&str, &str), (usize, BTreeSet<&str>))| ValueRow {

@@ -1,6 +1,8 @@
 //! Names for files and sentences by which a word is found again.
 
+use super::split::spelling;
 use super::words::Counts;
+use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
@@ -23,6 +25,24 @@ pub(super) fn names(paths: &[PathBuf]) -> Vec<Arc<str>> {
         names.push(Arc::from(name.join("/")));
     }
     names
+}
+
+/// A hash of the words of a sentence, the same on every machine; `text` is room for them.
+pub(super) fn hash_forms<'a>(forms: impl IntoIterator<Item = &'a str>, text: &mut String) -> u64 {
+    text.clear();
+    for form in forms {
+        text.push_str(form);
+        // No form holds it.
+        text.push('\n');
+    }
+    let digest = match text.is_ascii() {
+        true => {
+            text.make_ascii_lowercase();
+            Sha256::digest(text.as_bytes())
+        }
+        false => Sha256::digest(spelling(text).as_bytes()),
+    };
+    digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
 }
 
 /// Sentences of a file whose ids are remembered; no file of Universal Dependencies has so many. It bounds the memory that
@@ -64,6 +84,17 @@ mod tests {
             names(&paths).iter().map(|name| &**name).collect::<Vec<_>>(),
             ["a/x/t.conllu", "b/x/t.conllu", "u.conllu", "t.conllu"]
         );
+    }
+
+    #[test]
+    fn sentences_of_the_same_words_have_one_hash() {
+        let hash = |forms: &[&str]| hash_forms(forms.iter().copied(), &mut String::new());
+        // hashlib.sha256("the café\nis\n".encode()).hexdigest()[:16]
+        assert_eq!(hash(&["the café", "is"]), 0x3f2024f70e9a3c14);
+        assert_eq!(hash(&["The CAFÉ", "is"]), hash(&["the cafe\u{301}", "Is"]));
+        // hashlib.sha256(b"it\nis\n").hexdigest()[:16]
+        assert_eq!(hash(&["It", "is"]), 0x10491823ed017743);
+        assert_ne!(hash(&["it", "is"]), hash(&["iti", "s"]));
     }
 
     #[test]

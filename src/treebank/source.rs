@@ -95,7 +95,13 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     paths.sort();
     for path in paths {
-        let Some(name) = plain_name(&path).filter(|_| path.is_file()) else { continue };
+        let Some(name) = plain_name(&path) else { continue };
+        // A folder of such a name is none of the treebank's; a link that leads nowhere is a part that is lost.
+        match std::fs::metadata(&path) {
+            Ok(found) if !found.is_file() => continue,
+            Ok(_) => {}
+            Err(error) => return Err(Error::io(&path, "read")(error)),
+        }
         let part = OfficialSplit::of_file(&name).map_or(usize::MAX, |part| part as usize);
         match found.entry((part, name)) {
             Entry::Vacant(place) => {
@@ -151,6 +157,19 @@ mod tests {
         let empty = tempfile::tempdir().unwrap();
         let error = format!("es={}", empty.path().display()).parse::<Source>().unwrap_err().to_string();
         assert!(error.contains("has no .conllu or"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_leads_nowhere_is_no_missing_part() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("x-ud-test.conllu"), "").unwrap();
+        std::fs::create_dir(dir.path().join("old.conllu")).unwrap();
+        let source = || Source::new("es", [dir.path()]);
+        assert_eq!(source().unwrap().files.len(), 1);
+        std::os::unix::fs::symlink("gone.conllu", dir.path().join("x-ud-train.conllu")).unwrap();
+        let error = source().unwrap_err().to_string();
+        assert!(error.contains("x-ud-train.conllu: cannot read"), "{error}");
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use super::attributes::{serde_as_text, Attributes, Scheme};
 use super::conllu::{self, Block, Row, TokenId};
-use super::provenance::{names, Ids};
+use super::provenance::{hash_forms, names, Ids};
+use super::split::spelling;
 use super::{source, unimorph};
 use crate::{Error, Result};
 use serde::{de, Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::io::BufRead;
 use std::ops::Range;
@@ -21,8 +22,8 @@ use unicode_normalization::UnicodeNormalization;
 pub enum Multiword {
     /// `surface`: one word, as in the text. An attribute survives on it if exactly one part has it. Its lemma is that of
     /// its one content word (`dámelo`: `dar`), so that this lemma cannot enter two parts of a split in clitics' company;
-    /// with none or several, the parts' lemmas joined by `+` (`du`: `de+le`). The lemma of another part that gave an
-    /// attribute (`it's`: Tense of `be`) can enter several.
+    /// with none or several, the parts' lemmas joined by `+` (`du`: `de+le`). An attribute goes by the lemma of the part
+    /// that gave it ([`Word::lemma_of`]; `it's`: Tense of `be`).
     #[default]
     Surface,
     /// `parts`: its syntactic words. In the text, spaces part them.
@@ -65,7 +66,7 @@ pub struct ReadSettings {
 }
 
 /// A word of a treebank.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Word {
     /// The sentence, counted from 0 over the whole treebank.
     pub sentence: usize,
@@ -75,6 +76,9 @@ pub struct Word {
     pub lemma: Option<String>,
     /// Its attributes in the scheme it was read with.
     pub attributes: Attributes,
+    /// The attributes of a multiword token that came from a part of another lemma than the token's own, with the lemma of
+    /// that part (its form, if it has none); see [`Word::lemma_of`].
+    pub attribute_lemmas: BTreeMap<String, String>,
     /// The treebank's language.
     pub language: Arc<str>,
     /// The file's name without its folder, so that tables do not depend on the machine; of files that share a name, with
@@ -83,10 +87,35 @@ pub struct Word {
     /// The sentence's `sent_id`; `line-N`, where it begins in the file, for a sentence without one, and `ID@line-N` for
     /// one whose id an earlier sentence of the file has: file, sentence and token are one place in a treebank.
     pub sentence_id: String,
+    /// What sentences of the same words have in common, however their letters are encoded and capitalised: a hash of all
+    /// words of the sentence, which [`SplitMethod::Sentences`](super::SplitMethod::Sentences) takes where only some of them
+    /// are left. `None` where it is not known.
+    pub sentence_hash: Option<u64>,
     /// The id in the sentence: `8`, or `8-9` for a multiword token.
     pub token_id: String,
     /// Whether a space follows in the text.
     pub space_after: bool,
+}
+
+impl Word {
+    /// The lemma that an attribute of the word goes by, where one is known: that of the part of a multiword token that the
+    /// attribute came from, else the word's own. No lemma of an attribute is in two parts of a split by lemma.
+    ///
+    /// # Examples
+    /// ```
+    /// use isogloss::treebank::{conllu, ReadSettings, Treebank};
+    /// let text = "1-2\tit's\t_\t_\t_\t_\t_\t_\t_\t_\n\
+    ///     1\tit\tit\tPRON\t_\tPerson=3\t2\tnsubj\t_\t_\n\
+    ///     2\t's\tbe\tAUX\t_\tTense=Pres|VerbForm=Fin\t0\troot\t_\t_\n";
+    /// let stream = conllu::Reader::new(text.as_bytes(), "its.conllu");
+    /// let its = &Treebank::read_stream("en", stream, &ReadSettings::default())?.words[0];
+    /// assert_eq!(its.lemma_of("Tense"), Some("be"));
+    /// assert_eq!((its.lemma_of("Person"), its.lemma.as_deref()), (Some("it"), Some("it+be")));
+    /// # Ok::<(), isogloss::Error>(())
+    /// ```
+    pub fn lemma_of(&self, attribute: &str) -> Option<&str> {
+        self.attribute_lemmas.get(attribute).or(self.lemma.as_ref()).map(String::as_str)
+    }
 }
 
 /// What was read, and what was left out.
@@ -108,7 +137,8 @@ pub struct Counts {
     /// Sentences skipped as defective; 0 unless lenient.
     pub skipped_sentences: usize,
     /// Pairs `Feature=Value` (and `UPOS=Value`) to the syntactic words on which they gave no attribute: unknown, without
-    /// a counterpart in the scheme, of several values (`Case=Acc,Dat`), or taken away by a correction for the language.
+    /// a counterpart in the scheme, of several values (`Case=Acc,Dat`), or taken away by a correction for the language; and
+    /// to the multiword tokens on whose own line they stand (`Typo=Yes`), which give nothing: attributes come from parts.
     pub unmapped: BTreeMap<String, usize>,
     /// Pairs to the syntactic words on which their value lost against another of the same dimension.
     pub outranked: BTreeMap<String, usize>,
@@ -228,6 +258,24 @@ impl Treebank {
         (text, ranges)
     }
 
+    /// Which words tell all that a [`split`](super::split()) of these attributes needs to know: those that have one, and where some
+    /// of these have no lemma, the words of their forms, whose lemmas they may be of. A split of the words that this keeps has
+    /// the same parts as one of all words.
+    pub fn needed_for(&self, attributes: &[String]) -> impl Fn(&Word) -> bool {
+        let attributes = attributes.to_vec();
+        let mut forms = HashSet::new();
+        for word in &self.words {
+            let without = |name: &String| word.attributes.get(name).is_some() && word.lemma_of(name).is_none();
+            if attributes.iter().any(without) {
+                forms.insert(spelling(&word.form));
+            }
+        }
+        move |word| {
+            attributes.iter().any(|name| word.attributes.get(name).is_some())
+                || (!forms.is_empty() && word.lemma.is_some() && forms.contains(&spelling(&word.form)))
+        }
+    }
+
     /// The words of each class of each attribute.
     pub fn class_counts(&self) -> BTreeMap<String, BTreeMap<String, usize>> {
         let mut counts: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
@@ -261,8 +309,9 @@ struct Entry {
     count: usize,
 }
 
-/// Bounds the memory that a file of ever new features takes.
+/// Bounds the memory that a file of ever new features takes: their number, and their bytes as written.
 const MAX_CACHED: usize = 10_000;
+const MAX_CACHED_BYTES: usize = 1 << 20;
 
 pub(super) struct Builder<'a> {
     settings: &'a ReadSettings,
@@ -276,7 +325,9 @@ pub(super) struct Builder<'a> {
     ids: Ids,
     /// By part of speech and features as written: a treebank has few hundred of them.
     cache: HashMap<String, Entry>,
+    cached_bytes: usize,
     key: String,
+    text: String,
 }
 
 impl<'a> Builder<'a> {
@@ -297,7 +348,9 @@ impl<'a> Builder<'a> {
             file: Arc::from(""),
             ids: Ids::default(),
             cache: HashMap::new(),
+            cached_bytes: 0,
             key: String::new(),
+            text: String::new(),
         }
     }
 
@@ -310,10 +363,13 @@ impl<'a> Builder<'a> {
     /// Keeps the words of all sentences of a stream.
     fn add_all<R: BufRead>(&mut self, mut stream: conllu::Reader<R>) -> Result<()> {
         while let Some(block) = stream.next_block() {
-            if let Some(block) = self.unless_skipped(block)? {
-                let start = self.treebank.words.len();
-                self.add(&block);
-                self.treebank.sentences.push(start..self.treebank.words.len());
+            match block {
+                Ok(block) => {
+                    let start = self.treebank.words.len();
+                    self.add(&block);
+                    self.treebank.sentences.push(start..self.treebank.words.len());
+                }
+                Err(error) => self.skip(error, stream.is_lost())?,
             }
         }
         Ok(())
@@ -326,58 +382,61 @@ impl<'a> Builder<'a> {
         visit: &mut dyn FnMut(&[Word]) -> Result<()>,
     ) -> Result<()> {
         while let Some(block) = stream.next_block() {
-            if let Some(block) = self.unless_skipped(block)? {
-                self.treebank.words.clear();
-                self.add(&block);
-                visit(&self.treebank.words)?;
+            match block {
+                Ok(block) => {
+                    self.treebank.words.clear();
+                    self.add(&block);
+                    visit(&self.treebank.words)?;
+                }
+                Err(error) => self.skip(error, stream.is_lost())?,
             }
         }
         Ok(())
     }
 
-    /// Counts a defective sentence where that is what the settings say.
-    fn unless_skipped<'b>(&mut self, block: Result<Block<'b>>) -> Result<Option<Block<'b>>> {
-        match block {
-            Err(error @ Error::Line { .. }) if self.settings.lenient => {
-                tracing::warn!("skipped a sentence: {error}");
-                self.treebank.counts.skipped_sentences += 1;
-                Ok(None)
-            }
-            block => block.map(Some),
+    /// Counts a defective sentence where that is what the settings say, unless what follows is lost with it.
+    fn skip(&mut self, error: Error, is_lost: bool) -> Result<()> {
+        if !(self.settings.lenient && !is_lost && matches!(error, Error::Line { .. })) {
+            return Err(error);
         }
+        tracing::warn!("skipped a sentence: {error}");
+        self.treebank.counts.skipped_sentences += 1;
+        Ok(())
     }
 
     fn add(&mut self, block: &Block<'_>) {
         let counts = &mut self.treebank.counts;
         let sentence_id = self.ids.name(block.id, block.line, counts);
+        let first = self.treebank.words.len();
         let mut range: Option<Parts> = None;
         for row in &block.rows {
             match row.id {
                 TokenId::Empty(..) => self.treebank.counts.empty_nodes += 1,
                 TokenId::Range(_, last) => {
                     self.treebank.counts.multiword_tokens += 1;
+                    self.count_range(row);
                     range = Some(Parts { last, range: row, parts: Vec::new() });
                 }
                 TokenId::Word(id) => {
                     self.treebank.counts.syntactic_words += 1;
                     let attributes = self.attributes(row);
                     let Some(mut parts) = range.take() else {
-                        self.push(&sentence_id, row, row.lemma.map(str::to_string), attributes, row.space_after());
+                        self.push(&sentence_id, row, Lemmas::of(row), attributes, row.space_after());
                         continue;
                     };
                     let closes = id == parts.last;
                     if self.settings.multiword == Multiword::Parts {
                         let space = !closes || parts.range.space_after();
-                        self.push(&sentence_id, row, row.lemma.map(str::to_string), attributes, space);
+                        self.push(&sentence_id, row, Lemmas::of(row), attributes, space);
                     } else {
                         parts.parts.push((row, attributes));
                         if closes {
                             let space = parts.range.space_after();
-                            let (attributes, shared) = parts.attributes();
+                            let (attributes, lemmas, shared) = parts.joined();
                             for name in shared.into_iter().filter(|_| self.counts_pairs) {
                                 *self.treebank.counts.shared.entry(name.to_string()).or_default() += 1;
                             }
-                            self.push(&sentence_id, parts.range, parts.lemma(), attributes, space);
+                            self.push(&sentence_id, parts.range, lemmas, attributes, space);
                         }
                     }
                     range = Some(parts).filter(|_| !closes);
@@ -385,22 +444,33 @@ impl<'a> Builder<'a> {
             }
         }
         self.sentences += 1;
+        let words = self.treebank.words.get_mut(first..).unwrap_or_default();
+        let hash = Some(hash_forms(words.iter().map(|word| word.form.as_str()), &mut self.text));
+        for word in words {
+            word.sentence_hash = hash;
+        }
     }
 
-    fn push(
-        &mut self,
-        sentence_id: &str,
-        row: &Row<'_>,
-        lemma: Option<String>,
-        attributes: Attributes,
-        space_after: bool,
-    ) {
-        self.treebank.counts.without_lemma += usize::from(lemma.is_none());
+    /// Counts what a multiword token's own line says, of which nothing is taken.
+    fn count_range(&mut self, row: &Row<'_>) {
+        if !self.counts_pairs || (row.feats.is_empty() && row.upos.is_none()) {
+            return;
+        }
+        let pairs = composed(&row.feats).iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>();
+        for pair in pairs.into_iter().chain(row.upos.map(|upos| format!("UPOS={upos}"))) {
+            *self.treebank.counts.unmapped.entry(pair).or_default() += 1;
+        }
+    }
+
+    fn push(&mut self, sentence_id: &str, row: &Row<'_>, lemmas: Lemmas, attributes: Attributes, space_after: bool) {
+        self.treebank.counts.without_lemma += usize::from(lemmas.own.is_none());
         self.treebank.words.push(Word {
             sentence: self.sentences,
             form: row.form.to_string(),
-            lemma,
+            lemma: lemmas.own,
             attributes,
+            attribute_lemmas: lemmas.of_attributes,
+            sentence_hash: None,
             language: self.language.clone(),
             file: self.file.clone(),
             sentence_id: sentence_id.to_string(),
@@ -428,15 +498,17 @@ impl<'a> Builder<'a> {
             Scheme::Ud => as_annotated(row.upos, &feats),
         };
         let attributes = Attributes::from(std::mem::take(&mut mapped.tags));
-        if self.cache.len() >= MAX_CACHED {
+        if self.cache.len() >= MAX_CACHED || self.cached_bytes + self.key.len() > MAX_CACHED_BYTES {
             self.settle();
         }
+        self.cached_bytes += self.key.len();
         self.cache.insert(self.key.clone(), Entry { mapped, attributes: attributes.clone(), count: 1 });
         attributes
     }
 
     /// Counts what the cache says was not mapped, and empties it.
     fn settle(&mut self) {
+        self.cached_bytes = 0;
         let counts = &mut self.treebank.counts;
         // Sums do not depend on the map's order.
         for (_, Entry { mapped, count, .. }) in self.cache.drain().filter(|_| self.counts_pairs) {
@@ -467,7 +539,8 @@ fn composed(feats: &[(String, String)]) -> Cow<'_, [(String, String)]> {
 fn as_annotated(upos: Option<&str>, feats: &[(String, String)]) -> unimorph::Mapped {
     let mut mapped = unimorph::Mapped::default();
     for (name, value) in feats {
-        if value.contains(',') {
+        // POS is the part of speech, and that stands in its own column.
+        if value.contains(',') || name == "POS" {
             mapped.unmapped.push(format!("{name}={value}"));
         } else {
             mapped.tags.insert(name.clone(), value.clone());
@@ -489,15 +562,37 @@ struct Parts<'a> {
 /// Parts of speech of words that a language cannot freely add to, and of what is no word.
 const FUNCTION_WORDS: [&str; 10] = ["ADP", "AUX", "CCONJ", "DET", "PART", "PRON", "PUNCT", "SCONJ", "SYM", "X"];
 
+/// What a word goes by.
+struct Lemmas {
+    own: Option<String>,
+    of_attributes: BTreeMap<String, String>,
+}
+
+impl Lemmas {
+    fn of(row: &Row<'_>) -> Lemmas {
+        Lemmas { own: row.lemma.map(str::to_string), of_attributes: BTreeMap::new() }
+    }
+}
+
 impl Parts<'_> {
-    /// The attributes that exactly one part has, and the names of those that several have.
-    fn attributes(&self) -> (Attributes, Vec<&str>) {
-        let mut found: BTreeMap<&str, Option<&str>> = BTreeMap::new();
-        for (name, value) in self.parts.iter().flat_map(|(_, attributes)| attributes.iter()) {
-            found.entry(name).and_modify(|value| *value = None).or_insert(Some(value));
+    /// The attributes that exactly one part has, the lemmas, and the names of attributes that several parts have.
+    fn joined(&self) -> (Attributes, Lemmas, Vec<&str>) {
+        let mut found: BTreeMap<&str, Option<(&str, &Row<'_>)>> = BTreeMap::new();
+        for (row, attributes) in &self.parts {
+            for (name, value) in attributes.iter() {
+                found.entry(name).and_modify(|from| *from = None).or_insert(Some((value, row)));
+            }
         }
-        let shared = found.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| *name).collect();
-        (found.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(), shared)
+        let mut lemmas = Lemmas { own: self.lemma(), of_attributes: BTreeMap::new() };
+        for (name, from) in &found {
+            let Some((_, row)) = from else { continue };
+            let lemma = row.lemma.unwrap_or(row.form);
+            if lemmas.own.as_deref() != Some(lemma) {
+                lemmas.of_attributes.insert(name.to_string(), lemma.to_string());
+            }
+        }
+        let shared = found.iter().filter(|(_, from)| from.is_none()).map(|(name, _)| *name).collect();
+        (found.into_iter().filter_map(|(name, from)| Some((name, from?.0))).collect(), lemmas, shared)
     }
 
     /// The lemma of the one content word, or all joined; none where one of these is missing.

@@ -103,6 +103,83 @@ fn the_lemma_of_a_multiword_token_is_its_content_words() {
 }
 
 #[test]
+fn an_attribute_goes_by_the_lemma_of_the_part_that_gave_it() {
+    let treebank = read("es", SPANISH, &settings(Scheme::Unimorph, Multiword::Surface)).unwrap();
+    let [damelo, comma, _, del, bar, ..] = treebank.words.as_slice() else { panic!("words") };
+    assert_eq!((damelo.lemma_of("Mood"), damelo.lemma_of("Case")), (Some("dar"), Some("él")));
+    assert_eq!(
+        (del.lemma.as_deref(), del.lemma_of("Gender"), del.lemma_of("POS")),
+        (Some("de+el"), Some("el"), Some("de+el"))
+    );
+    assert_eq!((bar.lemma_of("Gender"), comma.lemma_of("Gender")), (None, Some(",")));
+    assert_eq!(damelo.attribute_lemmas.len(), 2, "gender and case are those of lo");
+    // A part without a lemma goes by its form.
+    let text = "1-2\tab\t_\t_\t_\t_\t_\t_\t_\t_\n1\ta\ta\tNOUN\t_\t_\t0\troot\t_\t_\n\
+                2\tb\t_\tPRON\t_\tCase=Acc\t1\tobj\t_\t_\n\n";
+    let word = read("id", text, &settings(Scheme::Ud, Multiword::Surface)).unwrap().words.remove(0);
+    assert_eq!((word.lemma_of("Case"), word.lemma.as_deref()), (Some("b"), Some("a")));
+    let parts = read("es", SPANISH, &settings(Scheme::Unimorph, Multiword::Parts)).unwrap();
+    assert!(parts.words.iter().all(|word| word.attribute_lemmas.is_empty()));
+}
+
+#[test]
+fn what_gives_no_attribute_is_counted() {
+    // A feature of the name that the part of speech has, and what stands on the line of a multiword token.
+    let text = "1-2\tab\t_\tX\t_\tTypo=Yes\t_\t_\t_\t_\n1\ta\ta\tNOUN\t_\tPOS=Noun\t0\troot\t_\t_\n\
+                2\tb\t_\tPRON\t_\tCase=Acc\t1\tobj\t_\t_\n\n";
+    for multiword in [Multiword::Surface, Multiword::Parts] {
+        let treebank = read("id", text, &settings(Scheme::Ud, multiword)).unwrap();
+        let unmapped = ["POS=Noun", "Typo=Yes", "UPOS=X"].map(|pair| (pair.to_string(), 1));
+        assert_eq!(treebank.counts.unmapped, unmapped.into());
+        assert!(treebank.words.iter().all(|word| word.attributes.get("POS") != Some("Noun")));
+    }
+}
+
+#[test]
+fn a_sentence_is_known_by_all_its_words() {
+    let treebank = read("es", SPANISH, &settings(Scheme::Unimorph, Multiword::Surface)).unwrap();
+    let hashes: Vec<Option<u64>> = treebank.words.iter().map(|word| word.sentence_hash).collect();
+    assert!(hashes[0].is_some() && hashes[..5].iter().all(|hash| *hash == hashes[0]) && hashes[5] != hashes[0]);
+    let shouted = read("es", &SPANISH.replace("Dámelo", "DÁMELO"), &settings(Scheme::Ud, Multiword::Surface)).unwrap();
+    assert_eq!(shouted.words[0].sentence_hash, hashes[0]);
+}
+
+/// Two forms a lemma, which stands at four words of five; words with and without the attribute.
+fn text_with_lemmas_lacking() -> String {
+    let mut text = String::new();
+    for i in 0..400 {
+        let feats = ["Number=Sing", "Number=Plur", "_"][i % 3];
+        let form = i % 119;
+        let lemma = if i % 5 == 0 { "_".to_string() } else { format!("l{}", form / 2) };
+        text += &format!("1\tf{form}\t{lemma}\tNOUN\t_\t{feats}\t0\troot\t_\t_\n");
+        text += &format!("2\tg{}\tg\tADV\t_\t_\t1\tdep\t_\t_\n\n", i % 7);
+    }
+    text
+}
+
+#[test]
+fn the_words_needed_for_an_attribute_split_as_all_do() {
+    use crate::treebank::{split, SplitMethod, SplitSettings};
+    let treebank = read("es", &text_with_lemmas_lacking(), &settings(Scheme::Ud, Multiword::Surface)).unwrap();
+    let attributes = ["Number".to_string()];
+    let needed: Vec<usize> =
+        (0..treebank.words.len()).filter(|&i| treebank.needed_for(&attributes)(&treebank.words[i])).collect();
+    let having = treebank.words.iter().filter(|word| word.attributes.get("Number").is_some()).count();
+    assert!(having < needed.len() && needed.len() < treebank.words.len());
+    let subset: Vec<Word> = needed.iter().map(|&i| treebank.words[i].clone()).collect();
+    for method in [SplitMethod::Balanced, SplitMethod::LemmaTypes, SplitMethod::Sentences] {
+        let settings = SplitSettings { method, min_per_class: 2, ..SplitSettings::default() };
+        for seed in 0..5 {
+            let all = split(&treebank.words, "es", "Number", &settings, seed).unwrap();
+            let some = split(&subset, "es", "Number", &settings, seed).unwrap();
+            for (all, some) in all.parts().into_iter().zip(some.parts()) {
+                assert_eq!(all.words, some.words.iter().map(|&word| needed[word]).collect::<Vec<_>>(), "{method}");
+            }
+        }
+    }
+}
+
+#[test]
 fn defects_stop_or_are_skipped_and_counted() {
     let text = "1\ta\ta\tX\t_\t_\t0\troot\t_\t_\n\n1\tbroken\n\n1\tb\tb\tX\t_\t_\t0\troot\t_\t_\n";
     let strict = settings(Scheme::Ud, Multiword::Surface);

@@ -10,21 +10,32 @@ pub(super) type Feats = Arc<[(String, String)]>;
 
 /// FEATS columns already parsed: a treebank has a few hundred, on a million lines.
 #[derive(Default)]
-pub(super) struct Features(HashMap<String, Feats>);
+pub(super) struct Features {
+    seen: HashMap<String, Feats>,
+    bytes: usize,
+}
 
-/// Bounds the memory that a file of ever new features takes.
+/// Bounds the memory that a file of ever new features takes: the number of columns, and their bytes.
 const MAX_SEEN: usize = 10_000;
+const MAX_SEEN_BYTES: usize = 1 << 20;
+/// The longest FEATS column, in bytes: a hundred times what treebanks contain.
+const MAX_FEATS: usize = 1 << 16;
 
 impl Features {
     fn get(&mut self, text: &str) -> Result<Feats, String> {
-        if let Some(feats) = self.0.get(text) {
+        if let Some(feats) = self.seen.get(text) {
             return Ok(feats.clone());
         }
-        let feats: Feats = parse_feats(text)?.into();
-        if self.0.len() >= MAX_SEEN {
-            self.0.clear();
+        if text.len() > MAX_FEATS {
+            return Err(format!("column FEATS has {} bytes, more than {MAX_FEATS}; is this CoNLL-U?", text.len()));
         }
-        self.0.insert(text.to_string(), feats.clone());
+        let feats: Feats = parse_feats(text)?.into();
+        if self.seen.len() >= MAX_SEEN || self.bytes + text.len() > MAX_SEEN_BYTES {
+            self.seen.clear();
+            self.bytes = 0;
+        }
+        self.bytes += text.len();
+        self.seen.insert(text.to_string(), feats.clone());
         Ok(feats)
     }
 }
@@ -232,6 +243,10 @@ fn parse_row<'a>(columns: [&'a str; COLUMNS], spaces: bool, features: &mut Featu
         }
     }
     let id = parse_id(id).ok_or_else(|| wrong_id(id))?;
+    // It would end the attribute where a word's attributes are written.
+    if upos.contains('|') {
+        return Err(format!("column UPOS `{upos}` should be one tag, such as NOUN"));
+    }
     let optional = |column: &'a str| (column != "_").then_some(column);
     let is_underscore_word = form == "_" && lemma == "_" && matches!(id, TokenId::Word(_));
     Ok(Row {
@@ -287,10 +302,22 @@ fn parse_feats(text: &str) -> Result<Vec<(String, String)>, String> {
             .split_once('=')
             .filter(|(name, value)| !name.is_empty() && !value.is_empty())
             .ok_or_else(|| format!("feature `{pair}` should be Name=Value, pairs separated by `|`"))?;
-        if feats.iter().any(|(earlier, _)| earlier == name) {
-            return Err(format!("feature `{name}` is given twice; join its values by a comma"));
-        }
         feats.push((name.to_string(), value.to_string()));
     }
-    Ok(feats)
+    // Many are sorted first: comparing each with each would take a hostile file minutes.
+    let twice = match feats.len() {
+        0..=16 => (1..feats.len()).find_map(|i| {
+            let (name, _) = feats.get(i)?;
+            feats.iter().take(i).any(|(earlier, _)| earlier == name).then_some(name)
+        }),
+        _ => {
+            let mut names: Vec<&String> = feats.iter().map(|(name, _)| name).collect();
+            names.sort_unstable();
+            names.windows(2).find_map(|pair| pair.first().copied().filter(|first| pair.last() == Some(first)))
+        }
+    };
+    match twice {
+        Some(name) => Err(format!("feature `{name}` is given twice; join its values by a comma")),
+        None => Ok(feats),
+    }
 }

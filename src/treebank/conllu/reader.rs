@@ -17,7 +17,8 @@ pub const MAX_SENTENCE: usize = 1 << 24;
 /// The sentences of a CoNLL-U stream, one in memory at a time.
 ///
 /// After a defective sentence the iterator goes on with the next one, so that a caller may skip and count; it ends
-/// after an error of the operating system, and where compressed data are damaged.
+/// after an error of the operating system, where compressed data are damaged, and where columns are named in a way that leaves
+/// unknown which they are.
 pub struct Reader<R> {
     input: R,
     path: PathBuf,
@@ -30,6 +31,8 @@ pub struct Reader<R> {
     ends: Vec<usize>,
     layout: Option<Layout>,
     done: bool,
+    /// Nobody knows which columns follow.
+    lost: bool,
     features: Features,
 }
 
@@ -68,6 +71,7 @@ impl<R: BufRead> Reader<R> {
             ends: Vec::new(),
             layout: None,
             done: false,
+            lost: false,
             features: Features::default(),
         }
     }
@@ -75,6 +79,11 @@ impl<R: BufRead> Reader<R> {
     /// What errors call the input.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the last error leaves unknown what the rest of the stream says.
+    pub(in crate::treebank) fn is_lost(&self) -> bool {
+        self.lost
     }
 
     /// The next sentence as the buffer holds it.
@@ -110,7 +119,16 @@ impl<R: BufRead> Reader<R> {
                 }
                 Line::Text if line.is_empty() => break,
                 Line::Text => match global_columns_of(line) {
-                    Some(names) => Layout::parse(names).map(|layout| self.layout = layout).err(),
+                    Some(names) => match Layout::parse(names) {
+                        Ok(layout) => {
+                            self.layout = layout;
+                            None
+                        }
+                        Err(message) => {
+                            (self.done, self.lost) = (true, true);
+                            Some(message)
+                        }
+                    },
                     None => {
                         only_names_columns = false;
                         let too_long = self.bytes.len() > MAX_SENTENCE;

@@ -211,3 +211,18 @@ proptest! {
         prop_assert_eq!(written, text);
     }
 }
+
+#[test]
+fn features_are_bounded_and_their_names_differ_however_many_they_are() {
+    let line = |feats: &str| format!("1\ta\ta\tX\t_\t{feats}\t0\troot\t_\t_\n\n");
+    let many: Vec<String> = (0..5_000).map(|i| format!("F{i}=V")).collect();
+    assert_eq!(one(&line(&many.join("|"))).tokens[0].feats.len(), 5_000);
+    for n in [2, 17, 5_000] {
+        let twice = format!("{}|F{}=W", many[..n].join("|"), n / 2);
+        let error = read(line(&twice)).remove(0).unwrap_err().to_string();
+        assert!(error.contains(&format!("feature `F{}` is given twice", n / 2)), "{error}");
+    }
+    let long = format!("F={}", "V".repeat(70_000));
+    let error = read(line(&long)).remove(0).unwrap_err().to_string();
+    assert!(error.contains("column FEATS has 70002 bytes, more than 65536"), "{error}");
+}

@@ -1,7 +1,8 @@
 //! What may not be divided: the words of a lemma, or of a sentence.
 
+use crate::treebank::provenance::hash_forms;
 use crate::treebank::Word;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use unicode_normalization::{is_nfc_quick, IsNormalized, UnicodeNormalization};
 
 /// Words that go to one part together.
@@ -25,7 +26,7 @@ pub(super) struct Member {
 }
 
 /// What two spellings of a lemma have in common: lower case in Unicode's composed normal form.
-fn key(text: &str) -> String {
+pub(in crate::treebank) fn spelling(text: &str) -> String {
     let lower = text.to_lowercase();
     match is_nfc_quick(lower.chars()) {
         IsNormalized::Yes => lower,
@@ -46,34 +47,36 @@ impl<'a> Keys<'a> {
             return number;
         }
         let next = self.numbers.len();
-        let number = *self.numbers.entry(key(text)).or_insert(next);
+        let number = *self.numbers.entry(spelling(text)).or_insert(next);
         self.spellings.insert(text, number);
         number
     }
 }
 
-/// The lemmas of the members, numbered in the order of their keys, whatever the order of the words; and how many members
+/// The lemmas that the members' attribute goes by, numbered in the order of their keys, whatever the order of the words; and how many members
 /// have none.
 ///
 /// A word without a lemma goes by its form: with the lemma that is written so, with every lemma that a word of this form has
 /// anywhere among `words`, and with the other words of that form without one. Lemmas that meet in such a word become one,
 /// for it could be of either.
-pub(super) fn number_lemmas(words: &[Word], members: &mut [Member]) -> usize {
+pub(super) fn number_lemmas(words: &[Word], attribute: &str, members: &mut [Member]) -> usize {
     let mut keys = Keys::default();
     let mut without = 0;
     for member in members.iter_mut() {
         let Some(word) = words.get(member.word) else { continue };
-        without += usize::from(word.lemma.is_none());
-        member.lemma = keys.number(word.lemma.as_deref().unwrap_or(&word.form));
+        let lemma = word.lemma_of(attribute);
+        without += usize::from(lemma.is_none());
+        member.lemma = keys.number(lemma.unwrap_or(&word.form));
     }
     let mut sets = Sets::default();
     if without > 0 {
         let mut by_form = vec![false; keys.numbers.len()];
-        for member in members.iter().filter(|member| words.get(member.word).is_some_and(|word| word.lemma.is_none())) {
+        let has_none = |member: &&Member| words.get(member.word).is_some_and(|word| word.lemma_of(attribute).is_none());
+        for member in members.iter().filter(has_none) {
             by_form[member.lemma] = true;
         }
         for word in words {
-            let Some(lemma) = &word.lemma else { continue };
+            let Some(lemma) = word.lemma_of(attribute) else { continue };
             let form = keys.number(&word.form);
             if by_form.get(form) == Some(&true) {
                 let lemma = keys.number(lemma);
@@ -133,21 +136,26 @@ pub(super) fn by_lemma(members: &[Member]) -> Vec<Group> {
     gather(members.iter().map(|member| (member.lemma, *member)))
 }
 
-/// Groups of one sentence each, in the order of their texts; sentences of the same words are one group.
+/// Groups of one sentence each, in the order of their hashes; sentences of the same words are one group. Where a hash is not
+/// known, it is that of the sentence's words that are there.
 pub(super) fn by_sentence(words: &[Word], members: &[Member]) -> Vec<Group> {
-    let mut texts: BTreeMap<usize, String> = BTreeMap::new();
+    let mut sentences: BTreeMap<usize, (Option<u64>, Vec<&str>)> = BTreeMap::new();
     for word in words {
-        let text = texts.entry(word.sentence).or_default();
-        text.push_str(&word.form);
-        text.push('\u{1f}');
+        let (hash, forms) = sentences.entry(word.sentence).or_default();
+        *hash = word.sentence_hash;
+        forms.push(&word.form);
     }
-    let mut numbers: BTreeMap<String, usize> = texts.values().map(|text| (key(text), 0)).collect();
-    for (number, slot) in numbers.values_mut().enumerate() {
-        *slot = number;
-    }
-    let group = |sentence: &usize| texts.get(sentence).and_then(|text| numbers.get(&key(text))).copied();
-    let groups: BTreeMap<usize, usize> = texts.keys().filter_map(|s| Some((*s, group(s)?))).collect();
-    let of = |member: &Member| Some((*groups.get(&words.get(member.word)?.sentence)?, *member));
+    let mut room = String::new();
+    let hashes: BTreeMap<usize, u64> = sentences
+        .into_iter()
+        .map(|(sentence, (hash, forms))| (sentence, hash.unwrap_or_else(|| hash_forms(forms, &mut room))))
+        .collect();
+    let numbers: BTreeSet<u64> = hashes.values().copied().collect();
+    let numbers: BTreeMap<u64, usize> = numbers.into_iter().enumerate().map(|(number, hash)| (hash, number)).collect();
+    let of = |member: &Member| {
+        let hash = hashes.get(&words.get(member.word)?.sentence)?;
+        Some((*numbers.get(hash)?, *member))
+    };
     gather(members.iter().filter_map(of)).into_iter().filter(|group| !group.members.is_empty()).collect()
 }
 

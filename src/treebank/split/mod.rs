@@ -13,6 +13,7 @@ use super::official::OfficialSplit;
 use super::words::Word;
 use crate::{seed, Error, Result};
 use balance::balance;
+pub(super) use groups::spelling;
 use groups::{by_lemma, by_sentence, number_lemmas, Group, Member};
 use rand::seq::SliceRandom;
 use serde::{de, Deserialize, Deserializer, Serialize, Serializer};
@@ -305,7 +306,7 @@ pub fn split(
             members.push(Member { word, class, lemma: 0 });
         }
     }
-    let without_lemma = number_lemmas(words, &mut members);
+    let without_lemma = number_lemmas(words, attribute, &mut members);
     let mut rng = seed::stream(seed, &["split", language, attribute]);
     // Sorted by lemma or text, then shuffled: the order does not depend on that of the words.
     let mut assigned = match settings.method {

@@ -13,9 +13,8 @@ fn words<'a>(entries: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> V
         attributes: class.map(|class| ("A", class)).into_iter().collect::<Attributes>(),
         language: Arc::from("xx"),
         file: Arc::from("f"),
-        sentence_id: String::new(),
-        token_id: String::new(),
         space_after: true,
+        ..Word::default()
     };
     entries.into_iter().map(word).collect()
 }
@@ -287,6 +286,44 @@ fn sentences_of_the_same_words_go_together() {
     let split = split(&words, "xx", "A", &settings(SplitMethod::Sentences, 5), 3).unwrap();
     let found = parts(&split).map(|part| part.words.iter().map(|&w| words[w].sentence % 200).collect::<BTreeSet<_>>());
     assert_eq!(found.iter().map(BTreeSet::len).sum::<usize>(), 200);
+}
+
+#[test]
+fn sentences_are_known_by_words_that_are_not_there() {
+    // All of the same words with the attribute, but of other words else; and two sentences of one hash.
+    let mut words = sentences(200, &["f"]);
+    for word in &mut words {
+        word.form = "same".into();
+        word.sentence_hash = Some(word.sentence as u64 / 2);
+    }
+    let split = split(&words, "xx", "A", &settings(SplitMethod::Sentences, 5), 3).unwrap();
+    let found = parts(&split).map(|part| part.words.iter().map(|&w| words[w].sentence / 2).collect::<BTreeSet<_>>());
+    assert!(found.iter().all(|part| !part.is_empty()));
+    assert_eq!(found.iter().map(BTreeSet::len).sum::<usize>(), 100);
+}
+
+#[test]
+fn an_attribute_of_a_part_goes_with_the_lemma_of_that_part() {
+    let mut words = corpus(&[class("a", zipf(60, 200)), class("b", zipf(60, 200))].concat());
+    // Two tokens of the same part in company of others: the attribute is the part's.
+    for (i, own) in [(0, "it+a3"), (1, "she+a3"), (2, "b9+x")] {
+        let of = if i < 2 { "a3" } else { "b9" };
+        let attribute_lemmas = [("A".to_string(), of.to_string())].into();
+        words.push(Word { lemma: Some(own.into()), attribute_lemmas, ..words[i].clone() });
+    }
+    let n = words.len() - 3;
+    for method in [SplitMethod::Balanced, SplitMethod::LemmaTypes] {
+        for seed in 0..10 {
+            let split = split(&words, "xx", "A", &settings(method, 1), seed).unwrap();
+            let homes = |wanted: &dyn Fn(usize) -> bool| -> BTreeSet<usize> {
+                let parts = parts(&split).into_iter().enumerate();
+                parts.flat_map(|(p, part)| part.words.iter().filter(|&&w| wanted(w)).map(move |_| p)).collect()
+            };
+            let of = |lemma: &str| homes(&|w: usize| words[w].lemma_of("A") == Some(lemma));
+            assert_eq!((of("a3").len(), of("b9").len()), (1, 1), "{method}, seed {seed}");
+            assert_eq!(homes(&|w| w == n), of("a3"));
+        }
+    }
 }
 
 #[test]
