@@ -69,7 +69,10 @@ fn bad_input_is_named_and_leaves_nothing() {
         (&["--train", &train, "--dev", &train, "--test", &bare], "bare.conllu"),
         (&["--train", &labels, "--dev", &labels, "--test", &labels, "--task", "mood"], "labels.tsv:2: "),
         (&["--train", &train, "--dev", &train, "--test", &train, "--rank", "0"], "rank should be"),
-        (&["--train", &train, "--dev", &train, "--test", &train, "--learning-rate", "-1"], "learning rate"),
+        (
+            &["--train", &train, "--dev", &train, "--test", &train, "--learning-rate=-1"],
+            "learning_rate should be above 0",
+        ),
         (&["--series", "nowhere"], "nowhere"),
     ];
     for (options, why) in cases {
