@@ -4,9 +4,10 @@
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use isogloss::checkpoint::{RevisionPattern, SeriesSettings, Step};
+use isogloss::files;
 use isogloss::study::Progress;
-use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// A file or folder of the fixtures, wherever the example is run.
@@ -25,6 +26,40 @@ pub fn report(result: anyhow::Result<()>) -> ExitCode {
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes to standard output. A reader who has seen enough, such as `head`, is no error.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// A folder for output: if it was made here and nothing came to lie in it, it goes again, so that a failed run leaves nothing.
+pub struct NewFolder(Option<PathBuf>);
+
+impl NewFolder {
+    /// Makes the folder and checks that it can be written.
+    pub fn create(path: &Path) -> anyhow::Result<Self> {
+        let folder = NewFolder((!path.exists()).then(|| path.to_path_buf()));
+        files::writable_dir(path)?;
+        Ok(folder)
+    }
+
+    /// The run went well.
+    pub fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for NewFolder {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            // Only an empty folder can be removed so.
+            let _ = std::fs::remove_dir(path);
         }
     }
 }

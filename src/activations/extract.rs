@@ -238,7 +238,8 @@ pub fn sentence_states(
         jobs.push(Job { ids, first_row: row * poolings.len(), pooled });
     }
     let rows = sentences.len() * poolings.len();
-    let states = Forward { bloom, widths: &widths, pooling: Pooling::Mean }.run(vec![jobs], rows, settings.batch_tokens)?;
+    let states =
+        Forward { bloom, widths: &widths, pooling: Pooling::Mean }.run(vec![jobs], rows, settings.batch_tokens)?;
     let mut by_pooling = BTreeMap::new();
     for (site, rows) in states {
         for (i, pooling) in poolings.iter().enumerate() {

@@ -152,7 +152,8 @@ fn over_pairs(pairs: &OfPairs<'_>) -> Option<f64> {
 
 /// The sites with a value at every step where any site has one.
 fn comparable(values: &BTreeMap<(Step, Site), Option<f64>>) -> BTreeSet<Site> {
-    let steps: BTreeSet<Step> = values.iter().filter(|(_, value)| value.is_some()).map(|((step, _), _)| *step).collect();
+    let steps: BTreeSet<Step> =
+        values.iter().filter(|(_, value)| value.is_some()).map(|((step, _), _)| *step).collect();
     let there = |step: &Step, site: Site| values.get(&(*step, site)).copied().flatten().is_some();
     let sites: BTreeSet<Site> = values.keys().map(|(_, site)| *site).collect();
     sites.into_iter().filter(|site| !steps.is_empty() && steps.iter().all(|step| there(step, *site))).collect()

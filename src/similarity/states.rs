@@ -135,7 +135,10 @@ impl<'a> States<'a> {
     }
 }
 
-fn part<T>(cell: &OnceLock<Result<T, Undefined>>, make: impl FnOnce() -> Result<T, Undefined>) -> Result<&T, Undefined> {
+fn part<T>(
+    cell: &OnceLock<Result<T, Undefined>>,
+    make: impl FnOnce() -> Result<T, Undefined>,
+) -> Result<&T, Undefined> {
     cell.get_or_init(make).as_ref().map_err(|reason| *reason)
 }
 
