@@ -1,6 +1,6 @@
 //! From similarities and transfer scores to tables and plots.
 
-use super::{distinct, file_name};
+use super::distinct;
 use crate::correlation::{self, CorrelationRow, InfluenceRow, Point};
 use crate::overlap::MEAN;
 use crate::report::{number, p_value, write_csv, TextTable};
@@ -73,6 +73,7 @@ impl SimilarityAnalysis {
 
     #[cfg(feature = "plots")]
     fn draw(&self, out: &Path) -> Result<Vec<PathBuf>> {
+        use super::file_name;
         use crate::report::plot::Plot;
         let mut written = Vec::new();
         let models = distinct(self.by_step.iter().map(|row| row.model.as_str()));

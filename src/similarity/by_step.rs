@@ -1,4 +1,4 @@
-use super::Similarity;
+use super::{Similarity, MEASURES};
 use crate::activations::SentencePooling;
 use crate::checkpoint::Step;
 use crate::overlap::MEAN;
@@ -30,8 +30,8 @@ pub struct StepSimilarity {
     pub value: Option<f64>,
 }
 
-/// Model, pooling and measure.
-type Series<'a> = (&'a str, SentencePooling, &'a str);
+/// Model, pooling and measure, with the measure's place in [`MEASURES`] before it.
+type Series<'a> = (&'a str, SentencePooling, (usize, &'a str));
 
 /// The values of one measure at one place, by pair of languages.
 type OfPairs<'a> = BTreeMap<(&'a str, &'a str), Vec<Option<f64>>>;
@@ -45,7 +45,7 @@ fn undirected(measure: &str) -> &str {
 }
 
 /// The mean over pairs of every measure, at every step and site and, as site [`MEAN`], over sites. Sorted by model, step,
-/// site (the mean last), pooling and measure.
+/// site (the mean last), pooling and measure, in the order of [`MEASURES`].
 ///
 /// The mean over sites is over those with a value for every pair at every step where any site has one, so that steps
 /// compare: where all sentences end in the same token, the last one's embedding tells nothing apart at any step.
@@ -53,7 +53,7 @@ pub fn by_step(rows: &[Similarity]) -> Vec<StepSimilarity> {
     let sentences: BTreeMap<(&str, Step), usize> =
         rows.iter().map(|row| ((row.model.as_str(), row.step), row.sentences)).collect();
     let mut sorted = Vec::new();
-    for ((model, pooling, measure), table) in tables(rows) {
+    for ((model, pooling, (_, measure)), table) in tables(rows) {
         let values = means(&table);
         let row = |step: Step, site: String, pairs: usize, sites: usize, value: Option<f64>| StepSimilarity {
             model: model.to_owned(),
@@ -102,7 +102,7 @@ pub(crate) struct PairSimilarity<'a> {
 /// The mean over sites of every measure of each pair, over the sites that [`by_step`] takes: pairs average to what it has.
 pub(crate) fn by_step_and_pair(rows: &[Similarity]) -> Vec<PairSimilarity<'_>> {
     let mut found = Vec::new();
-    for ((model, pooling, measure), table) in tables(rows) {
+    for ((model, pooling, (_, measure)), table) in tables(rows) {
         let sites = comparable(&means(&table));
         let mut of_pairs: BTreeMap<(Step, &str, &str), Vec<Option<f64>>> = BTreeMap::new();
         for ((step, _), pairs) in table.iter().filter(|((_, site), _)| sites.contains(site)) {
@@ -129,7 +129,9 @@ pub(crate) fn by_step_and_pair(rows: &[Similarity]) -> Vec<PairSimilarity<'_>> {
 fn tables(rows: &[Similarity]) -> BTreeMap<Series<'_>, Table<'_>> {
     let mut series: BTreeMap<Series<'_>, Table<'_>> = BTreeMap::new();
     for row in rows {
-        let table = series.entry((&row.model, row.pooling, undirected(&row.measure))).or_default();
+        let measure = undirected(&row.measure);
+        let place = MEASURES.iter().position(|name| undirected(name) == measure).unwrap_or(MEASURES.len());
+        let table = series.entry((&row.model, row.pooling, (place, measure))).or_default();
         let pairs = table.entry((row.step, row.site)).or_default();
         pairs.entry((&row.language_a, &row.language_b)).or_default().push(row.value);
     }
