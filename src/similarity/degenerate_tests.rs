@@ -138,28 +138,16 @@ fn shapes_that_differ_are_refused() {
 }
 
 #[test]
-fn extreme_values_do_not_overflow() {
-    for scale in [1e-44f32, 1e-20, 1e20, 7e37] {
-        let (a, b) = (varied(9, 4), varied(9, 4).mapv(|v| v * v + v));
-        let expected = similarities(&of(&a), &of(&b));
-        let (a, b) = (a.mapv(|v| (v * scale * 2.0).round_to(scale)), b);
-        let found = similarities(&of(&a), &of(&b));
-        for (expected, found) in expected.into_iter().zip(found) {
+fn the_smallest_and_largest_values_are_as_good_as_any() {
+    let (a, b) = (varied(9, 4), varied(9, 4).mapv(|v| v * v + v));
+    let expected = similarities(&of(&a), &of(&b));
+    // Twice the values are whole numbers up to 13, so that neither power of two rounds them.
+    for scale in [f32::from_bits(1), 2f32.powi(124)] {
+        let scaled = a.mapv(|v| 2.0 * v * scale);
+        for (expected, found) in expected.into_iter().zip(similarities(&of(&scaled), &of(&b))) {
             let Ok(expected) = expected.value else { continue };
-            let close = (found.value.unwrap() - expected).abs() < if scale < 1e-40 { 0.1 } else { 1e-6 };
-            assert!(close, "{scale}: {found:?}, expected {expected}");
+            assert!((found.value.unwrap() - expected).abs() < 1e-9, "{scale}: {found:?}, expected {expected}");
         }
-    }
-}
-
-trait RoundTo {
-    fn round_to(self, scale: f32) -> f32;
-}
-
-impl RoundTo for f32 {
-    /// Halves of `scale` are none of float32's smallest values.
-    fn round_to(self, scale: f32) -> f32 {
-        (self / scale).round() * scale
     }
 }
 
