@@ -4,11 +4,12 @@
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use isogloss::checkpoint::{RevisionPattern, SeriesSettings, Step};
+use isogloss::files;
 use isogloss::study::{Progress, Reading};
 use isogloss::treebank::Multiword;
 use std::fmt::Arguments;
 use std::io::{ErrorKind, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// A file or folder of the fixtures, wherever the example is run.
@@ -64,6 +65,32 @@ impl ReadingOptions {
     /// These settings, each option given in place of its setting.
     pub fn over(&self, settings: Reading) -> Reading {
         Reading { multiword: self.multiword.unwrap_or(settings.multiword), lenient: self.lenient || settings.lenient }
+    }
+}
+
+/// A folder for output: if it was made here and nothing came to lie in it, it goes again, so that a failed run leaves nothing.
+pub struct NewFolder(Option<PathBuf>);
+
+impl NewFolder {
+    /// Makes the folder and checks that it can be written.
+    pub fn create(path: &Path) -> anyhow::Result<Self> {
+        let folder = NewFolder((!path.exists()).then(|| path.to_path_buf()));
+        files::writable_dir(path)?;
+        Ok(folder)
+    }
+
+    /// The run went well.
+    pub fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for NewFolder {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            // Only an empty folder can be removed so.
+            let _ = std::fs::remove_dir(path);
+        }
     }
 }
 

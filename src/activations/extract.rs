@@ -5,11 +5,11 @@ use super::pool;
 use super::shards::{cut, Plan};
 use super::store::Store;
 use super::writer::{Computed, Writer};
-use super::{Activations, Pooling, Skipped, Tokenisation, Tokenizer, Widths};
+use super::{Activations, Pooling, SentencePooling, Skipped, Tokenisation, Tokenizer, Widths};
 use crate::bloom::{Batch, Bloom};
 use crate::treebank::{Sentences, Word};
 use crate::{Error, Result, Site};
-use ndarray::Array2;
+use ndarray::{s, Array2};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc;
@@ -202,16 +202,8 @@ pub fn extract_to(
     Store::open(dir)
 }
 
-/// How a sentence's subwords become one vector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SentencePooling {
-    /// The last token's state, which alone has seen the whole sentence.
-    Last,
-    /// The mean over tokens.
-    Mean,
-}
-
-/// States of whole sentences, `[n_sentences, n_neurons]` a site, in the order given: what similarity compares.
+/// States of whole sentences, `[n_sentences, n_neurons]` for each site and way of pooling, in the order given: what similarity
+/// compares. One forward pass serves all sites and ways.
 ///
 /// # Errors
 /// As [`extract`]; also [`Error::Data`] for a sentence without tokens or as long as `max_subwords`, since leaving one out
@@ -222,27 +214,39 @@ pub fn sentence_states(
     sentences: &[String],
     sites: &[Site],
     settings: &ExtractionSettings,
-    pooling: SentencePooling,
-) -> Result<BTreeMap<Site, Array2<f32>>> {
+    poolings: &[SentencePooling],
+) -> Result<BTreeMap<(Site, SentencePooling), Array2<f32>>> {
     let widths = widths(bloom, sites)?;
     let settings = settings.for_widths(&widths)?;
     let mut jobs = Vec::new();
     for (row, sentence) in sentences.iter().enumerate() {
         let ids = tokenizer.encode(sentence)?;
         if ids.is_empty() || ids.len() >= settings.max_subwords {
-            let bound = settings.max_subwords;
-            let message =
-                format!("sentence {} has {} subwords; expected 1 to {}", row + 1, ids.len(), bound.saturating_sub(1));
-            return Err(Error::Data(message));
+            let bound = settings.max_subwords.saturating_sub(1);
+            return Err(Error::Data(format!(
+                "sentence {} has {} subwords; expected 1 to {bound}: take it and its translations out",
+                row + 1,
+                ids.len()
+            )));
         }
-        let all = 0..ids.len();
-        jobs.push(Job { ids, first_row: row, pooled: vec![all] });
+        // The last subword is the mean of itself.
+        let pooled = poolings.iter().map(|pooling| match pooling {
+            SentencePooling::Last => ids.len() - 1..ids.len(),
+            SentencePooling::Mean => 0..ids.len(),
+        });
+        let pooled = pooled.collect();
+        jobs.push(Job { ids, first_row: row * poolings.len(), pooled });
     }
-    let pooling = match pooling {
-        SentencePooling::Last => Pooling::Last,
-        SentencePooling::Mean => Pooling::Mean,
-    };
-    Forward { bloom, widths: &widths, pooling }.run(vec![jobs], sentences.len(), settings.batch_tokens)
+    let rows = sentences.len() * poolings.len();
+    let states =
+        Forward { bloom, widths: &widths, pooling: Pooling::Mean }.run(vec![jobs], rows, settings.batch_tokens)?;
+    let mut by_pooling = BTreeMap::new();
+    for (site, rows) in states {
+        for (i, pooling) in poolings.iter().enumerate() {
+            by_pooling.insert((site, *pooling), rows.slice(s![i..;poolings.len(), ..]).to_owned());
+        }
+    }
+    Ok(by_pooling)
 }
 
 fn widths(bloom: &Bloom, sites: &[Site]) -> Result<Widths> {

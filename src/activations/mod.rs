@@ -37,7 +37,7 @@ pub use tokenize::{Subwords, Tokenisation, Tokenizer};
 #[cfg(feature = "torch")]
 pub use describe::Origin;
 #[cfg(feature = "torch")]
-pub use extract::{extract, extract_to, sentence_states, Extraction, ExtractionSettings, SentencePooling};
+pub use extract::{extract, extract_to, sentence_states, Extraction, ExtractionSettings};
 
 use crate::treebank::Word;
 use crate::{Error, Result, Site};
@@ -118,6 +118,37 @@ impl FromStr for Pooling {
             "first" => Ok(Pooling::First),
             "last" => Ok(Pooling::Last),
             _ => Err(Error::unknown("pooling", text, "mean, first or last")),
+        }
+    }
+}
+
+/// How a sentence's subwords become one vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SentencePooling {
+    /// The last subword's state, which alone has seen the whole sentence.
+    Last,
+    /// The mean over subwords.
+    Mean,
+}
+
+impl fmt::Display for SentencePooling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SentencePooling::Last => "last",
+            SentencePooling::Mean => "mean",
+        })
+    }
+}
+
+impl FromStr for SentencePooling {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "last" => Ok(SentencePooling::Last),
+            "mean" => Ok(SentencePooling::Mean),
+            _ => Err(Error::unknown("sentence pooling", text, "last or mean")),
         }
     }
 }

@@ -2,7 +2,8 @@
 //! selections have in common.
 //!
 //! [`Analysis::new`] computes, [`Analysis::write`] writes, [`Analysis::text`] is for a terminal. What a reader must know
-//! besides (settings, words, what was left out) comes with [`About`].
+//! besides (settings, words, what was left out) comes with [`About`]. [`SimilarityAnalysis`] does the same for the similarity of
+//! translations.
 //!
 //! # Examples
 //! ```
@@ -33,12 +34,14 @@ mod page;
 #[cfg(feature = "plots")]
 mod pictures;
 mod rankings;
+mod similarity;
 mod summary;
 #[cfg(test)]
 mod tests;
 
 pub use interval::{IntervalRow, INTERVAL_METHOD};
 pub use rankings::{read_rankings, RankingRow};
+pub use similarity::SimilarityAnalysis;
 
 use crate::correlation::{self, CorrelationRow, InferenceRow, InfluenceRow, Point};
 use crate::overlap::{

@@ -1,4 +1,5 @@
-//! Does sharing neurons go with transfer? Overlap against zero-shot scores, over checkpoints.
+//! Does sharing neurons go with transfer? Overlap, or the similarity of translations, against zero-shot scores, over
+//! checkpoints.
 //!
 //! Two levels, as in Wang, Minervini and Ponti 2024 (arXiv 2406.13229):
 //! - [`Level::Average`]: a point a step; `x` is the step's mean overlap over attributes and sites, `y` the mean score over
@@ -6,6 +7,8 @@
 //! - [`Level::Pair`]: a point a language and step; `x` is the overlap of the source language with that language, mean over
 //!   sites, for part of speech ([`PAIR_ATTRIBUTE`]) where there is one and else the mean over attributes; `y` is the
 //!   language's score. The released model is in, except for [`WITHOUT_FINAL`].
+//!
+//! [`points()`] are of overlap, [`similarity_points`] of similarity; [`correlate_points`] takes either.
 //!
 //! Points of one checkpoint, and of one training run, are not independent: p-values and intervals, which take them for
 //! independent, are too small, and the [`InfluenceRow`]s, each without one step, say how much hangs on a single checkpoint.
@@ -15,7 +18,7 @@ mod inference;
 mod points;
 
 pub use inference::{inference, InferenceRow};
-pub use points::{points, Level, Point};
+pub use points::{points, similarity_points, Level, Point};
 
 use crate::checkpoint::Step;
 use crate::overlap::{PairOverlap, StepOverlap};
@@ -45,9 +48,9 @@ pub struct CorrelationRow {
     pub task: String,
     /// What a point is.
     pub level: Level,
-    /// What is correlated with the score: `overlap`, `excess` or a similarity.
+    /// What is correlated with the score: `overlap`, `excess` or `similarity:MEASURE:POOLING`.
     pub measure: String,
-    /// The attribute of the measure; `mean` for the mean over attributes.
+    /// The attribute of the measure; `mean` for the mean over attributes, empty for a similarity.
     pub attribute: String,
     /// The number of points.
     pub n: usize,

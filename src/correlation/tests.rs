@@ -1,5 +1,7 @@
 use super::*;
+use crate::activations::SentencePooling;
 use crate::overlap::MEAN;
+use crate::similarity::Similarity;
 use crate::transfer::TransferScore;
 use crate::Site;
 
@@ -251,4 +253,79 @@ fn the_released_model_has_no_log_step() {
     let rows = inference(&points, 0);
     let n = |estimator: &str| rows.iter().find(|r| r.estimator == estimator).unwrap().n;
     assert_eq!((n("pearson"), n("partial-pearson"), n("pearson-of-changes")), (30, 25, 25));
+}
+
+fn similarity(step: Step, site: usize, language: &str, measure: &str, value: Option<f64>) -> Similarity {
+    // Pairs are sorted by name: the source is first in one and second in the other.
+    let (a, b) = if language < "en" { (language, "en") } else { ("en", language) };
+    Similarity {
+        model: "m".into(),
+        step,
+        site: Site::Residual(site),
+        pooling: SentencePooling::Mean,
+        language_a: a.into(),
+        language_b: b.into(),
+        measure: measure.into(),
+        sentences: 10,
+        neurons: 4,
+        value,
+        reason: None,
+    }
+}
+
+#[test]
+fn similarity_is_correlated_as_overlap_is() {
+    // The same numbers as overlaps of part of speech and as similarities, two sites and seeds against two sites and ways.
+    let (_, pairs, scores) = tables();
+    let mut rows = Vec::new();
+    for pair in pairs.iter().filter(|pair| pair.attribute == "POS" && pair.language_a != pair.language_b) {
+        let language = if pair.language_a == "en" { &pair.language_b } else { &pair.language_a };
+        let Site::Residual(site) = pair.site else { continue };
+        if [&pair.language_a, &pair.language_b].contains(&&"en".to_owned()) {
+            let way = ["retrieval-a-to-b", "retrieval-b-to-a"][pair.seed as usize];
+            rows.push(similarity(pair.step, site, language, way, Some(pair.overlap)));
+        }
+    }
+    let mut other = similarity(Step::Number(1), 3, "es", "cosine", Some(0.9));
+    other.language_a = "de".into();
+    rows.push(other);
+    let points = similarity_points(&rows, &scores, "en");
+    assert!(points.iter().all(|p| p.measure == "similarity:retrieval:mean" && p.attribute.is_empty()), "{points:?}");
+    let (of_similarity, influence) = correlate_points(&points);
+    let levels: Vec<_> = of_similarity.iter().map(|row| (row.task.as_str(), row.level, row.n)).collect();
+    assert_eq!(
+        levels,
+        [
+            ("tagging", Level::Average, 4),
+            ("tagging", Level::Pair, 10),
+            ("xnli", Level::Average, 4),
+            ("xnli", Level::Pair, 8)
+        ]
+    );
+    let (of_overlap, _) = correlate(&[], &pairs, &scores, "en", 5);
+    for row in of_similarity.iter().filter(|row| row.level == Level::Pair) {
+        let same = of_overlap.iter().find(|other| (&other.task, other.level) == (&row.task, row.level)).unwrap();
+        assert!((row.pearson.unwrap() - same.pearson.unwrap()).abs() < 1e-12);
+        assert_eq!(row.spearman, same.spearman);
+    }
+    // Over languages: (0 + .3) / 2 + .1 i + (the mean shift of sites, (0 + .02) / 2); the score is the mean of three.
+    let average = points.iter().find(|p| p.level == Level::Average && p.step == Step::Number(3)).unwrap();
+    assert!((average.x - (0.15 + 0.2 + 0.01)).abs() < 1e-12 && (average.y - (0.24 + 0.88 + 0.34) / 3.0).abs() < 1e-12);
+    assert_eq!(influence.iter().filter(|row| row.level == Level::Average && row.task == "xnli").count(), 4);
+}
+
+#[test]
+fn a_site_without_a_value_enters_no_point() {
+    let step = Step::Number;
+    let rows = [
+        similarity(step(1), 0, "es", "anc", None),
+        similarity(step(1), 1, "es", "anc", Some(0.2)),
+        similarity(step(2), 0, "es", "anc", Some(0.9)),
+        similarity(step(2), 1, "es", "anc", Some(0.4)),
+    ];
+    let scores = TransferScores::new([1, 2].map(|n| score(step(n), "x", "es", 0.5)).into()).unwrap();
+    let points = similarity_points(&rows, &scores, "en");
+    assert_eq!(points.iter().map(|p| p.x).collect::<Vec<_>>(), [0.2, 0.4, 0.2, 0.4], "{points:?}");
+    assert_eq!(similarity_points(&rows, &scores, "fr"), []);
+    assert_eq!(similarity_points(&rows, &TransferScores::default(), "en"), []);
 }

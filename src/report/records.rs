@@ -4,7 +4,7 @@ use super::Record;
 use crate::audit::{AuditBlockRow, AuditRow};
 use crate::correlation::{CorrelationRow, InferenceRow, InfluenceRow};
 use crate::overlap::{OverlapByK, OverlapMeasures, PairOverlap, SelfOverlap, Sharing, StepOverlap};
-use crate::similarity::Similarity;
+use crate::similarity::{Similarity, StepSimilarity};
 use crate::treebank::{CellRow, ClassRow, UnmappedRow, ValueRow};
 
 impl Record for PairOverlap {
@@ -145,8 +145,24 @@ impl Record for InfluenceRow {
 }
 
 impl Record for Similarity {
+    const COLUMNS: &'static [&'static str] = &[
+        "model",
+        "step",
+        "site",
+        "pooling",
+        "language_a",
+        "language_b",
+        "measure",
+        "sentences",
+        "neurons",
+        "value",
+        "reason",
+    ];
+}
+
+impl Record for StepSimilarity {
     const COLUMNS: &'static [&'static str] =
-        &["model", "step", "site", "language_a", "language_b", "measure", "sentences", "value"];
+        &["model", "step", "site", "pooling", "measure", "pairs", "sites", "sentences", "value"];
 }
 
 impl Record for AuditRow {

@@ -5,7 +5,7 @@ use crate::treebank::Source;
 use crate::{Error, Result};
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Reads a file of one sentence a line, without the line ends (`\n` or `\r\n`) and a byte order mark, which are no part
 /// of a sentence; plain or compressed by gzip.
@@ -40,47 +40,62 @@ pub fn read_sentences(path: impl AsRef<Path>) -> Result<Vec<String>> {
     text.split(|byte| *byte == b'\n').enumerate().map(sentence).collect()
 }
 
-/// Reads parallel files: pairs of a language and its file. Either each has a sentence a line, line N of each a translation
-/// of the others' (Moses format), or all are treebanks, aligned by sentence id as [`read_parallel_treebanks`] does, as their
-/// names say (`.conllu`, `.conllup`, and these with `.gz`).
+/// Reads parallel text: a source a language. Either all files have a sentence a line, line N of each a translation of the
+/// others' (Moses format), or all are treebanks, aligned by sentence id as [`read_parallel_treebanks`] does, as their names
+/// say (`.conllu`, `.conllup`, and these with `.gz`).
+///
+/// Several files of a language are read one after the other; of those with a sentence a line, file by file translations of
+/// each other.
 ///
 /// # Errors
 /// As [`read_sentences`] and [`read_parallel_treebanks`]; [`Error::Data`] for files of different lengths, naming both, a
-/// language given twice, and treebanks among files of the other kind.
-pub fn read_parallel(files: &[(String, PathBuf)]) -> Result<Vec<(String, Vec<String>)>> {
-    let (treebanks, others): (Vec<_>, Vec<_>) = files.iter().partition(|(_, path)| is_treebank(path));
-    if let (Some((_, treebank)), Some((_, other))) = (treebanks.first(), others.first()) {
-        return Err(Error::Data(format!(
-            "{} is a treebank, but {} is not: give treebanks for all languages or a sentence a line for all",
-            treebank.display(),
-            other.display()
-        )));
+/// language given twice, languages with different numbers of files, and treebanks among files of the other kind.
+pub fn read_parallel(sources: &[Source]) -> Result<Vec<(String, Vec<String>)>> {
+    let files = || sources.iter().flat_map(|source| &source.files);
+    if let Some(treebank) = files().find(|path| is_treebank(path)) {
+        return match files().find(|path| !is_treebank(path)) {
+            Some(other) => Err(Error::Data(format!(
+                "{} is a treebank, but {} is not: give treebanks for all languages or a sentence a line for all",
+                treebank.display(),
+                other.display()
+            ))),
+            None => Ok(read_parallel_treebanks(sources, false)?.texts),
+        };
     }
-    if !treebanks.is_empty() {
-        let sources: Result<Vec<Source>> =
-            treebanks.into_iter().map(|(language, path)| Source::new(language, [path])).collect();
-        return Ok(read_parallel_treebanks(&sources?, false)?.texts);
-    }
-    let mut read: Vec<(String, Vec<String>)> = Vec::with_capacity(files.len());
-    for (language, path) in files {
-        let sentences = read_sentences(path)?;
-        if let (Some((_, first)), Some((_, first_path))) = (read.first(), files.first()) {
-            if first.len() != sentences.len() {
-                return Err(Error::Data(format!(
-                    "{} has {} lines, but {} has {}: line N of each should be a translation of the others'",
-                    first_path.display(),
-                    first.len(),
-                    path.display(),
-                    sentences.len()
-                )));
+    let mut texts: Vec<(String, Vec<String>)> = Vec::with_capacity(sources.len());
+    let mut lengths: Vec<(&Path, usize)> = Vec::new();
+    for source in sources {
+        if texts.iter().any(|(other, _)| *other == source.language) {
+            return Err(given_twice(&source.language));
+        }
+        if let Some(first) = sources.first().filter(|first| first.files.len() != source.files.len()) {
+            return Err(Error::Data(format!(
+                "{first} are {} files, but {source} are {}: give each language the translations of the same files, in the \
+                 same order",
+                first.files.len(),
+                source.files.len()
+            )));
+        }
+        let mut text = Vec::new();
+        for (i, path) in source.files.iter().enumerate() {
+            let sentences = read_sentences(path)?;
+            match lengths.get(i) {
+                Some((first, lines)) if *lines != sentences.len() => {
+                    return Err(Error::Data(format!(
+                        "{} has {lines} lines, but {} has {}: line N of each should be a translation of the others'",
+                        first.display(),
+                        path.display(),
+                        sentences.len()
+                    )));
+                }
+                Some(_) => {}
+                None => lengths.push((path, sentences.len())),
             }
+            text.extend(sentences);
         }
-        if read.iter().any(|(other, _)| other == language) {
-            return Err(two_files(language));
-        }
-        read.push((language.clone(), sentences));
+        texts.push((source.language.clone(), text));
     }
-    Ok(read)
+    Ok(texts)
 }
 
 fn is_treebank(path: &Path) -> bool {
@@ -89,8 +104,8 @@ fn is_treebank(path: &Path) -> bool {
     name.ends_with(".conllu") || name.ends_with(".conllup")
 }
 
-fn two_files(language: &str) -> Error {
-    Error::Data(format!("language {language} has two files; give one"))
+fn given_twice(language: &str) -> Error {
+    Error::Data(format!("language {language} is given twice; give it once, its files separated by commas"))
 }
 
 /// Sentences of several languages, translations of each other.
@@ -117,7 +132,7 @@ pub fn read_parallel_treebanks(sources: &[Source], lenient: bool) -> Result<Alig
     let mut read: Vec<Texts> = Vec::with_capacity(sources.len());
     for (i, source) in sources.iter().enumerate() {
         if sources.iter().take(i).any(|other| other.language == source.language) {
-            return Err(two_files(&source.language));
+            return Err(given_twice(&source.language));
         }
         read.push(Texts::read(source, lenient)?);
     }

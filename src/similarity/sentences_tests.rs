@@ -1,6 +1,7 @@
 use super::*;
 use flate2::{write::GzEncoder, Compression};
 use std::io::Write;
+use std::path::PathBuf;
 
 struct Folder(tempfile::TempDir);
 
@@ -64,13 +65,52 @@ fn broken_lines_are_named() {
 fn files_of_different_lengths_are_told_with_both_lengths() {
     let folder = Folder::new();
     let (a, b) = (folder.file("a.txt", "1\n2\n3\n"), folder.file("b.txt", "1\n2\n"));
-    let error = read_parallel(&[("en".into(), a.clone()), ("es".into(), b)]).unwrap_err().to_string();
+    let error = read_parallel(&[source("en", &a), source("es", &b)]).unwrap_err().to_string();
     assert!(error.contains("a.txt has 3 lines, but") && error.contains("b.txt has 2"), "{error}");
-    let error = read_parallel(&[("en".into(), a.clone()), ("en".into(), a.clone())]).unwrap_err().to_string();
-    assert!(error.contains("language en has two files"), "{error}");
+    let error = read_parallel(&[source("en", &a), source("en", &a)]).unwrap_err().to_string();
+    assert!(error.contains("language en is given twice"), "{error}");
     let c = folder.file("c.conllu", treebank(&[("1", "x", true)]));
-    let error = read_parallel(&[("en".into(), a), ("es".into(), c)]).unwrap_err().to_string();
+    let error = read_parallel(&[source("en", &a), source("es", &c)]).unwrap_err().to_string();
     assert!(error.contains("c.conllu is a treebank, but"), "{error}");
+}
+
+#[test]
+fn several_files_of_a_language_are_read_one_after_the_other() {
+    let folder = Folder::new();
+    let files = |names: [&str; 2], texts: [&str; 2]| {
+        let paths = [folder.file(names[0], texts[0]), folder.file(names[1], texts[1])];
+        Source::new(&names[0][..2], paths).unwrap()
+    };
+    let (en, es) = (files(["en.1", "en.2"], ["a\n", "b\nc\n"]), files(["es.1", "es.2"], ["x\n", "y\nz\n"]));
+    let texts = read_parallel(&[en.clone(), es]).unwrap();
+    assert_eq!(texts[1], ("es".to_owned(), vec!["x".to_owned(), "y".to_owned(), "z".to_owned()]));
+    let fr = files(["fr.1", "fr.2"], ["x\ny\n", "z\n"]);
+    let error = read_parallel(&[en.clone(), fr]).unwrap_err().to_string();
+    assert!(error.contains("en.1 has 1 lines, but ") && error.contains("fr.1 has 2"), "the same sum: {error}");
+    let one = source("pt", &folder.file("pt", "x\ny\nz\n"));
+    let error = read_parallel(&[en, one]).unwrap_err().to_string();
+    assert!(error.contains("en.2 are 2 files, but pt=") && error.contains("pt are 1:"), "{error}");
+}
+
+#[test]
+fn a_folder_stands_for_its_treebanks_and_they_are_aligned_by_id_together() {
+    let folder = Folder::new();
+    for (language, first, second) in [("en", "Yes", "No"), ("es", "S\u{ed}", "Nada")] {
+        let dir = folder.0.path().join(language);
+        std::fs::create_dir(&dir).unwrap();
+        // The parts differ between the languages; the ids do not.
+        let (train, test) = if language == "en" { ("n1", "n2") } else { ("n2", "n1") };
+        let (of_train, of_test) = if language == "en" { (first, second) } else { (second, first) };
+        std::fs::write(dir.join("x-ud-train.conllu"), treebank(&[(train, of_train, true)])).unwrap();
+        std::fs::write(dir.join("x-ud-test.conllu"), treebank(&[(test, of_test, true)])).unwrap();
+    }
+    let sources = ["en", "es"].map(|language| source(language, &folder.0.path().join(language)));
+    assert_eq!(sources[0].files.len(), 2);
+    let texts = read_parallel(&sources).unwrap();
+    assert_eq!(
+        (&texts[0].1[..], &texts[1].1[..]),
+        (&["Yes!".into(), "No!".into()][..], &["S\u{ed}!".into(), "Nada!".into()][..])
+    );
 }
 
 #[test]
@@ -80,11 +120,11 @@ fn treebanks_are_aligned_by_sentence_id() {
     let es = folder.file("es.conllu", treebank(&[("n2", "No", true), ("n1", "S\u{ed}", false)]));
     let expected: Vec<(String, Vec<String>)> =
         vec![("en".into(), vec!["Yes!".into(), "No!".into()]), ("es".into(), vec!["S\u{ed}!".into(), "No!".into()])];
-    assert_eq!(read_parallel(&[("en".into(), en.clone()), ("es".into(), es.clone())]).unwrap(), expected);
+    assert_eq!(read_parallel(&[source("en", &en), source("es", &es)]).unwrap(), expected);
     let aligned = read_parallel_treebanks(&[source("en", &en), source("es", &es)], false).unwrap();
     assert_eq!((aligned.ids, aligned.texts, aligned.left_out), (vec!["n1".into(), "n2".into()], expected, [].into()));
     let error = read_parallel_treebanks(&[source("en", &en), source("en", &es)], false).unwrap_err().to_string();
-    assert!(error.contains("language en has two files"), "{error}");
+    assert!(error.contains("language en is given twice"), "{error}");
 }
 
 #[test]

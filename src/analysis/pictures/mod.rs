@@ -4,7 +4,10 @@ mod curves;
 mod order;
 mod pairs;
 mod sharing;
+mod similarity;
 mod steps;
+
+pub(super) use similarity::similarity_vs_step;
 
 use super::page::Figure;
 use super::{file_name, Analysis};
