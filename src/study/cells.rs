@@ -194,3 +194,26 @@ fn in_cell(error: Error, cell: &Cell) -> Error {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array2;
+
+    /// A ranking of more neurons stands for one of fewer.
+    #[test]
+    fn the_first_neurons_do_not_depend_on_how_many_are_ranked() {
+        let labels: Vec<usize> = (0..150).map(|word| word % 3).collect();
+        let words = Array2::from_shape_fn((150, 7), |(word, neuron)| {
+            let noise = ((word * (7 + neuron) + neuron * 31) % 29) as f32 / 29.0;
+            noise + if neuron == 2 || neuron == 5 { 0.4 * (word % 3) as f32 } else { 0.0 }
+        });
+        let split = (words.view(), &labels[..]);
+        for name in Method::NAMES {
+            let method: Method = name.parse().unwrap();
+            let rank =
+                |k| method.rank(&Splits::new(split, split, split), k, 3, &["es", "Number", "10"]).unwrap().ranking;
+            assert_eq!(rank(6).curve()[..3], *rank(3).curve(), "{name}");
+        }
+    }
+}

@@ -52,19 +52,22 @@ pub(super) fn look_over(
             hash
         }
     };
-    let (mut audit, mut kept_as) = (None, None);
-    if checkpoint.is_fetched() {
-        let key = key(checkpoint)?;
-        audit = Pack::read(kept(folder))?.get::<CheckpointAudit>(&key);
-        if audit.is_none() {
-            audit = Some(CheckpointAudit::of(checkpoint)?);
-            kept_as = Some(key);
-        }
-        if let Some(audit) = &mut audit {
-            audit.step = checkpoint.step();
-        }
+    let repository = checkpoint.repository();
+    let key = match &repository {
+        // What is known of a commit stays so when its weights have gone from the cache.
+        Some(repository) => Identity::of(&("weights", env!("CARGO_PKG_VERSION"), repository))?,
+        None => key(checkpoint)?,
+    };
+    let mut audit = Pack::read(kept(folder))?.get::<CheckpointAudit>(&key);
+    let mut kept_as = None;
+    if audit.is_none() && checkpoint.is_fetched() {
+        audit = Some(CheckpointAudit::of(checkpoint)?);
+        kept_as = Some(key);
     }
-    let weights = match (checkpoint.repository(), &audit) {
+    if let Some(audit) = &mut audit {
+        audit.step = checkpoint.step();
+    }
+    let weights = match (repository, &audit) {
         (Some(repository), _) => repository,
         (None, Some(audit)) => audit.whole.sha256.clone(),
         (None, None) => return Err(Error::file(checkpoint.dir(), "has no weights on disk")),
@@ -78,7 +81,7 @@ impl LookOver {
     pub fn keep(&mut self, folder: &Path) -> Result<()> {
         let (Some(key), Some(audit)) = (self.kept_as.take(), &self.audit) else { return Ok(()) };
         fs::create_dir_all(folder).map_err(Error::io(folder, "create"))?;
-        let lock = folder.join("weights.lock");
+        let lock = folder.join("_weights.lock");
         let file = fs::File::create(&lock).map_err(Error::io(&lock, "create"))?;
         match files::try_lock(file, &lock)? {
             Some(_lock) => Appender::open(kept(folder))?.put(&key, 0, audit),
@@ -88,8 +91,8 @@ impl LookOver {
 }
 
 fn kept(folder: &Path) -> PathBuf {
-    // No language's name has a dot.
-    folder.join("the.weights")
+    // No language's name begins so.
+    folder.join("_checkpoint.weights")
 }
 
 /// The weights' files as the system describes them.

@@ -190,6 +190,7 @@ impl Appender {
 
 /// Writes the whole lines of a file anew.
 fn repair(path: &Path, pack: &Pack) -> Result<()> {
+    files::remove_leftovers(path)?;
     files::write_atomic(path, |w| {
         for line in pack.bytes.split_inclusive(|byte| *byte == b'\n') {
             if line.strip_suffix(b"\n").and_then(parse).is_some() {

@@ -460,3 +460,7 @@ fn language(study: &Study, treebank: Treebank) -> Result<Language> {
     let rows = treebank.words.iter().filter(|word| wanted(word)).count();
     Ok(Language { with_attribute: study.attributes.iter().map(with).collect(), sha256, rows, treebank })
 }
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

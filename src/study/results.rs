@@ -9,10 +9,11 @@ use crate::ranking::{self, RankedCell};
 use crate::report::{write_csv, Record, TextTable};
 use crate::transfer::TransferScores;
 use crate::treebank::{CellRow, Cells, ClassRow};
-use crate::{files, Result, Site};
+use crate::{files, Error, Result, Site};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What a study found.
 #[derive(Clone, Debug)]
@@ -192,6 +193,17 @@ impl Notes {
     }
 }
 
+/// Waits until no other process writes its tables into a folder.
+fn alone(out: &Path) -> Result<files::Lock> {
+    loop {
+        let folder = std::fs::File::open(out).map_err(Error::io(out, "open"))?;
+        if let Some(lock) = files::try_lock(folder, out)? {
+            return Ok(lock);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 impl Results {
     /// Overlap, ceiling and correlation from rankings and transfer scores.
     ///
@@ -216,6 +228,7 @@ impl Results {
         let out = out.as_ref();
         let description = self.study.to_toml()?;
         files::writable_dir(out)?;
+        let _lock = self.provenance.as_ref().map(|_| alone(out)).transpose()?;
         let cells = out.join("cells.csv");
         write_csv(&cells, &self.notes.words())?;
         let classes = out.join("classes.csv");
@@ -233,6 +246,8 @@ impl Results {
         written.push(write_text(out.join("study.toml"), &description)?);
         if let Some(provenance) = &self.provenance {
             written.push(provenance.write(out, &written)?);
+            // Of runs that were killed here; no other writes here now.
+            written.iter().try_for_each(files::remove_leftovers)?;
         }
         Ok(written)
     }

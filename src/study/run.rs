@@ -73,7 +73,9 @@ impl Plan {
         for failure in &failures {
             self.tell(progress, failure.cells, failure.step, &failure.language);
         }
-        self.series.check_room()?;
+        if !todo.is_empty() {
+            self.series.clone().select(&self.steps(&todo))?.check_room()?;
+        }
         self.compute(todo, progress, &mut failures)?;
         self.count()?;
         Ok(failures)
@@ -165,9 +167,7 @@ impl Plan {
         each: &mut dyn FnMut(usize, Worked),
     ) -> Result<()> {
         while !ready.is_empty() {
-            let steps: Vec<Step> =
-                ready.keys().filter_map(|c| Some(self.series.checkpoints().get(*c)?.step())).collect();
-            let series = self.series.clone().select(&steps)?;
+            let series = self.series.clone().select(&self.steps(&ready))?;
             let mut turns = series.in_turn();
             // Without the weights of what is left: what `in_turn` fetches ahead is part of it.
             while let Some((&index, _)) = ready.first_key_value() {
@@ -195,6 +195,10 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    fn steps(&self, todo: &Todo) -> Vec<Step> {
+        todo.keys().filter_map(|c| Some(self.series.checkpoints().get(*c)?.step())).collect()
     }
 
     /// Looks over weights that were not on disk when the study began.
@@ -231,7 +235,7 @@ impl Plan {
         let _span = tracing::info_span!("checkpoint", step = %checkpoint.step()).entered();
         tracing::info!(commit = checkpoint.commit(), "checkpoint");
         // While there are checkpoints that nobody is at, two processes do not load the same weights.
-        let marker = lock_file(folder.join("the.lock"))?;
+        let marker = lock_file(folder.join("_checkpoint.lock"))?;
         if first && marker.is_none() {
             return Ok(Worked { busy: groups, ..Worked::default() });
         }
