@@ -22,18 +22,24 @@ mod group;
 mod identity;
 #[cfg(feature = "torch")]
 mod keys;
+// Of this and what is marked so below, only running uses all.
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 mod log;
 #[cfg(feature = "torch")]
 mod lookover;
 mod memory;
 mod overrides;
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 mod pack;
 mod partition;
 #[cfg(feature = "torch")]
 mod plan;
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 mod provenance;
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 mod records;
 mod results;
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 mod rows;
 #[cfg(feature = "torch")]
 mod run;
