@@ -5,22 +5,27 @@
 //! scripts/with-libtorch cargo run --release --example overlap_vs_step -- --series bloom-560m \
 //!     --treebank en=UD_English-EWT --treebank es=UD_Spanish-GSD --attribute POS,Number,Gender \
 //!     --site residual.12,residual.16 --k 50 --seed 0,1 --source en --transfer scores.csv --out out
+//! scripts/with-libtorch cargo run --release --example overlap_vs_step -- --study study.toml --out out --dry-run
 //! ```
+//!
+//! Every result is kept in the folder `--out` as soon as it is there. The same command goes on where the one before was stopped,
+//! however it was; several machines take a `--shard` each, and `--merge` writes the tables (docs/cluster.md).
 
 mod common;
+mod slurm;
 
-use anyhow::{bail, Result};
-use clap::Parser;
+use anyhow::{bail, ensure, Result};
+use clap::{Args, Parser};
 use common::{fixture, report, start_log, Bar, ReadingOptions, SeriesOptions};
 use isogloss::activations::{Pooling, Tokenisation};
 use isogloss::bloom::Config;
 use isogloss::checkpoint::Series;
 use isogloss::overlap::Control;
 use isogloss::ranking::Method;
-use isogloss::study::{Dtype, Study};
+use isogloss::study::{Bytes, Dtype, Failure, Outlook, Plan, Shard, Study};
 use isogloss::treebank::{Scheme, Source, SplitMethod};
 use isogloss::{files, Site};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Do languages come to share neurons as a model trains, and does sharing go with transfer?
@@ -84,19 +89,52 @@ struct Options {
     /// Do not look the series over for faults before starting, which reads all weights once
     #[arg(long)]
     no_audit: bool,
-    /// Folder for tables, summary and plots
-    #[arg(long, value_name = "DIR", default_value = "isogloss-out")]
-    out: PathBuf,
+    /// Folder for results, tables, summary and plots [default: the description's `output`, or isogloss-out]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Set a key of the description to another value, such as `k=20` or `split.min_per_class=5`; may be given several times
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// Memory that the study may take, such as `16 GiB`
+    #[arg(long, value_name = "AMOUNT")]
+    memory: Option<Bytes>,
+    /// Keep activations on disk
+    #[arg(long)]
+    keep_activations: bool,
+    /// Stop at the first cell that fails; without, the others go on and the tables say what is missing
+    #[arg(long)]
+    fail_fast: bool,
+    #[command(flatten)]
+    mode: Mode,
     #[command(flatten)]
     reading: ReadingOptions,
     #[command(flatten)]
     checkpoints: SeriesOptions,
 }
 
+/// What to do with the study, if not all of it.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Parts of a study")]
+struct Mode {
+    /// Print what would be done, on how much disk and in what time, and do nothing
+    #[arg(long, conflicts_with_all = ["merge", "slurm"])]
+    dry_run: bool,
+    /// Do the I-th of N equal parts, without tables; parts share the folder --out
+    #[arg(long, value_name = "I/N", conflicts_with_all = ["merge", "slurm"])]
+    shard: Option<Shard>,
+    /// Write the tables of what is there, and compute nothing
+    #[arg(long, conflicts_with = "slurm")]
+    merge: bool,
+    /// Print a script for `sbatch`: an array of N tasks, a shard each, and a job that merges (docs/cluster.md)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    slurm: Option<u32>,
+}
+
 impl Options {
     fn study(self) -> Result<Study> {
         let described = self.study.is_some();
-        let mut study = Study::read(self.study.unwrap_or_else(|| fixture("study.toml")))?;
+        let file = self.study.unwrap_or_else(|| fixture("study.toml"));
+        let mut study = Study::read_with(file, &self.settings)?;
         study.checkpoints = self.checkpoints.over(study.checkpoints);
         if let Some(series) = self.series {
             study.series = series;
@@ -134,6 +172,9 @@ impl Options {
             controls => study.controls = controls.to_vec(),
         }
         study.audit &= !self.no_audit;
+        study.keep_activations |= self.keep_activations;
+        study.fail_fast |= self.fail_fast;
+        study.memory = self.memory.or(study.memory);
         study.transfer = self.transfer.or(study.transfer);
         study.scheme = self.scheme.unwrap_or(study.scheme);
         study.reading = self.reading.over(study.reading);
@@ -165,21 +206,68 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     start_log();
     let options = Options::parse();
-    let out = options.out.clone();
+    let (mode, out) = (options.mode.clone(), options.out.clone());
     let study = options.study()?;
     study.check()?;
+    let out = out.or(study.output.clone()).unwrap_or_else(|| PathBuf::from("isogloss-out"));
+    if let Some(tasks) = mode.slurm {
+        print!("{}", slurm::script(tasks, &out)?);
+        return Ok(());
+    }
+    if mode.dry_run {
+        print_outlook(&Plan::new(&study, &out, mode.shard)?.outlook());
+        return Ok(());
+    }
     let new = !out.exists();
     files::writable_dir(&out)?;
-    let bar = Bar::new();
-    let results = study.run(&bar);
-    bar.finish();
-    if results.is_err() && new {
+    let done = compute(&study, &out, &mode);
+    if done.is_err() && new {
         // Only an empty folder goes; the study's error is the one to report.
         let _ = std::fs::remove_dir(&out);
     }
-    let results = results?;
-    let written = results.write(&out)?;
-    say!("{}", results.text())?;
-    say!("{} files in {}; start with report.html", written.len(), out.display())?;
+    let (plan, failures) = done?;
+    if mode.shard.is_none() {
+        let results = plan.results()?;
+        let written = results.write(&out)?;
+        say!("{}", results.text())?;
+        say!("{} files in {}; start with report.html", written.len(), out.display())?;
+        let missing = results.notes.missing_rows().len();
+        ensure!(missing == 0, "{missing} rankings are missing (missing.csv in {}){}", out.display(), first(&failures));
+    }
+    let failed: usize = failures.iter().map(|failure| failure.cells).sum();
+    ensure!(failed == 0, "{failed} cells failed; run the study again to try them again{}", first(&failures));
     Ok(())
+}
+
+/// Does the cells that are to be done.
+fn compute(study: &Study, out: &Path, mode: &Mode) -> Result<(Plan, Vec<Failure>)> {
+    let mut plan = Plan::new(study, out, mode.shard)?;
+    if mode.merge {
+        return Ok((plan, Vec::new()));
+    }
+    let bar = Bar::with_lines();
+    let failures = plan.run(&bar);
+    bar.finish();
+    Ok((plan, failures?))
+}
+
+/// The first of what failed, as the end of a message.
+fn first(failures: &[Failure]) -> String {
+    failures.first().map_or_else(String::new, |failure| format!("; {failure}"))
+}
+
+fn print_outlook(outlook: &Outlook) {
+    let Outlook { cells, done, checkpoints, unusable, disk, memory, seconds } = outlook;
+    println!("cells        {cells}, of which {done} are done and {} would be computed", cells - done);
+    let unusable = if *unusable > 0 { format!("; {unusable} more cannot be used") } else { String::new() };
+    println!("checkpoints  {checkpoints} would be loaded{unusable}");
+    println!("disk         {disk} at most, beside the checkpoints");
+    println!("memory       {memory} at the peak");
+    let time = match seconds {
+        Some(seconds) if *seconds < 120.0 => format!("{seconds:.0} s"),
+        Some(seconds) if *seconds < 7200.0 => format!("{:.0} min", seconds / 60.0),
+        Some(seconds) => format!("{:.1} h", seconds / 3600.0),
+        None => "not known before some cells have been done in this folder".into(),
+    };
+    println!("time         {time}");
 }

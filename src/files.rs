@@ -4,7 +4,7 @@
 //! reader never sees half of one, whatever kills the writer.
 
 use crate::{Error, Result};
-use std::fs;
+use std::fs::{self, TryLockError};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,6 +43,30 @@ pub fn replace(path: impl AsRef<Path>, make: impl FnOnce(&Path) -> Result<()>) -
         let _ = fs::remove_file(&temporary);
     }
     made
+}
+
+/// A lock on a file or folder, as long as it lives; the system frees it when the process ends, however it does.
+#[derive(Debug)]
+pub struct Lock {
+    /// None where the file system has no locks.
+    _file: Option<fs::File>,
+}
+
+/// Locks an open file or folder against other processes, or `None` if another has it. Some network file systems have no
+/// locks: there it warns, and everybody gets it.
+///
+/// # Errors
+/// [`Error::Io`] if the system cannot say.
+pub fn try_lock(file: fs::File, path: impl AsRef<Path>) -> Result<Option<Lock>> {
+    let path = path.as_ref();
+    match file.try_lock() {
+        Ok(()) => Ok(Some(Lock { _file: Some(file) })),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => {
+            tracing::warn!(path = %path.display(), %error, "cannot be locked: let no two processes write it");
+            Ok(Some(Lock { _file: None }))
+        }
+    }
 }
 
 /// Deletes what writers of `path` that were killed have left under temporary names. No other process may be writing it.

@@ -36,7 +36,7 @@
 //! use isogloss::study::Study;
 //!
 //! let study = Study::read("study.toml")?;
-//! let results = study.run(&())?;
+//! let results = study.run("out", &())?;
 //! println!("{}", results.text());
 //! results.write("out")?;
 //! # }

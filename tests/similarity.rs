@@ -34,7 +34,7 @@ impl Text {
             let lines = fs::read_to_string(fixture(&format!("parallel/{language}.txt"))).unwrap();
             text.write(
                 &format!("{language}.txt"),
-                &lines.lines().take(12).map(|l| format!("{l}\n")).collect::<String>(),
+                lines.lines().take(12).map(|l| format!("{l}\n")).collect::<String>(),
             );
         }
         text

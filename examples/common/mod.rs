@@ -11,6 +11,8 @@ use std::fmt::Arguments;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// A file or folder of the fixtures, wherever the example is run.
 pub fn fixture(path: &str) -> PathBuf {
@@ -135,30 +137,82 @@ pub fn start_log() {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
 }
 
-/// A bar on standard error where that is a terminal, nothing elsewhere.
-pub struct Bar(ProgressBar);
+/// A bar on standard error where that is a terminal; elsewhere nothing, or a line now and then.
+pub struct Bar {
+    bar: ProgressBar,
+    lines: Option<Mutex<Lines>>,
+}
+
+/// How far it was when a line was last written.
+struct Lines {
+    began: Instant,
+    last: Instant,
+    cells: u64,
+    resumed: u64,
+    done: u64,
+}
+
+/// A line is written when a tenth more is done, and after so long at the latest.
+const LINE_EVERY: Duration = Duration::from_secs(60);
 
 impl Bar {
     pub fn new() -> Self {
         let target =
             if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} cells, {eta} left, {msg}");
-        Bar(ProgressBar::with_draw_target(None, target)
-            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
+        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} cells, {per_sec}, {eta} left, {msg}");
+        let bar = ProgressBar::with_draw_target(None, target);
+        Bar { bar: bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())), lines: None }
+    }
+
+    /// With lines where there is no terminal.
+    pub fn with_lines() -> Self {
+        let now = Instant::now();
+        let lines = Lines { began: now, last: now, cells: 0, resumed: 0, done: 0 };
+        let lines = (!std::io::stderr().is_terminal()).then(|| Mutex::new(lines));
+        Bar { lines, ..Bar::new() }
+    }
+
+    fn line(&self, cells: u64, place: &str) {
+        let Some(lines) = &self.lines else { return };
+        let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let tenth = |done: u64| done * 10 / lines.cells.max(1);
+        let (before, now) = (tenth(lines.done), tenth(lines.done + cells));
+        lines.done += cells;
+        if cells == 0 || (now == before && lines.last.elapsed() < LINE_EVERY) {
+            return;
+        }
+        lines.last = Instant::now();
+        let rate = (lines.done - lines.resumed) as f64 / lines.began.elapsed().as_secs_f64().max(1e-3);
+        let left = lines.cells.saturating_sub(lines.done) as f64 / rate.max(1e-9);
+        eprintln!("{} of {} cells, {rate:.1} a second, {left:.0} s left, {place}", lines.done, lines.cells);
     }
 
     pub fn finish(&self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }
 
 impl Progress for Bar {
     fn start(&self, cells: usize) {
-        self.0.set_length(cells as u64);
+        self.bar.set_length(cells as u64);
+        if let Some(lines) = &self.lines {
+            lines.lock().unwrap_or_else(PoisonError::into_inner).cells = cells as u64;
+        }
+    }
+
+    fn resume(&self, cells: usize) {
+        self.bar.set_position(cells as u64);
+        self.bar.reset_eta();
+        if let Some(lines) = self.lines.as_ref().filter(|_| cells > 0) {
+            let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+            (lines.resumed, lines.done) = (cells as u64, cells as u64);
+            eprintln!("{cells} of {} cells were done before", lines.cells);
+        }
     }
 
     fn advance(&self, cells: usize, place: &str) {
-        self.0.inc(cells as u64);
-        self.0.set_message(place.to_string());
+        self.bar.inc(cells as u64);
+        self.bar.set_message(place.to_string());
+        self.line(cells as u64, place);
     }
 }

@@ -94,6 +94,19 @@ pub(super) struct WordsHash {
     pub(super) words: usize,
 }
 
+/// The hash of a treebank's words, with what a store keeps of them and which of them are wanted.
+///
+/// # Errors
+/// What reading the sentences may return.
+pub(crate) fn hash_words(sentences: &dyn Sentences, wanted: &dyn Fn(&Word) -> bool) -> Result<String> {
+    let mut read = WordsHash::default();
+    sentences.visit(&mut |sentence| {
+        read.add(sentence, wanted);
+        Ok(())
+    })?;
+    Ok(read.finish())
+}
+
 impl WordsHash {
     pub(super) fn add(&mut self, sentence: &[Word], wanted: &dyn Fn(&Word) -> bool) {
         self.number(sentence.len());

@@ -66,7 +66,7 @@ impl ExtractionSettings {
     }
 
     /// The settings for rows of these widths.
-    fn for_widths(&self, widths: &Widths) -> Result<Self> {
+    pub(crate) fn for_widths(&self, widths: &Widths) -> Result<Self> {
         for (name, value) in [
             ("batch_tokens", self.batch_tokens),
             ("max_subwords", self.max_subwords),

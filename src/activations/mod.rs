@@ -35,6 +35,8 @@ pub use store::Store;
 pub use tokenize::{Subwords, Tokenisation, Tokenizer};
 
 #[cfg(feature = "torch")]
+pub(crate) use describe::hash_words;
+#[cfg(feature = "torch")]
 pub use describe::Origin;
 #[cfg(feature = "torch")]
 pub use extract::{extract, extract_to, sentence_states, Extraction, ExtractionSettings};

@@ -9,7 +9,7 @@ use crate::{files, Error, Result, Site};
 use ndarray::Array2;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -45,7 +45,7 @@ pub(super) struct Writer {
     manifest: Manifest,
     valid: BTreeSet<usize>,
     /// Held as long as the writer lives.
-    _lock: Option<File>,
+    _lock: Option<files::Lock>,
 }
 
 impl Writer {
@@ -154,20 +154,12 @@ fn complete(dir: &Path, path: &Path, asked: &Description) -> Result<Option<Manif
     Ok(whole.then_some(manifest))
 }
 
-/// Keeps other processes from writing the same store: the system frees the lock when this one ends, however it does.
-fn lock(dir: &Path) -> Result<Option<File>> {
+/// Keeps other processes from writing the same store.
+fn lock(dir: &Path) -> Result<Option<files::Lock>> {
     let folder = File::open(dir).map_err(Error::io(dir, "open"))?;
-    match folder.try_lock() {
-        Ok(()) => Ok(Some(folder)),
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::file(dir, "is being written by another process; wait for it, or give another folder"))
-        }
-        Err(TryLockError::Error(error)) => {
-            // Some network file systems have no locks.
-            tracing::warn!(folder = %dir.display(), %error, "the store cannot be locked: let no two processes write it");
-            Ok(None)
-        }
-    }
+    let lock = files::try_lock(folder, dir)?;
+    let busy = || Error::file(dir, "is being written by another process; wait for it, or give another folder");
+    lock.ok_or_else(busy).map(Some)
 }
 
 /// Removes what a killed run left half written. Where there is no manifest yet, other files may not be there.

@@ -21,7 +21,7 @@ pub use perplexity::{perplexity, Text};
 
 use crate::checkpoint::{Checkpoint, Series, Step, WeightSummary, Weights};
 use crate::Result;
-use serde::Serialize;
+use serde::{de, Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -73,8 +73,18 @@ impl Serialize for Part {
     }
 }
 
+impl<'de> Deserialize<'de> for Part {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let named = [Part::Embedding, Part::FinalNorm, Part::Head, Part::Other];
+        let block = || Some(Part::Block(text.strip_prefix("block.")?.parse().ok()?));
+        let found = named.into_iter().find(|part| part.to_string() == text).or_else(block);
+        found.ok_or_else(|| de::Error::custom(format!("unknown part of a model `{text}`")))
+    }
+}
+
 /// Some of a checkpoint's tensors in a few figures.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// How many tensors.
     pub tensors: usize,
@@ -120,7 +130,7 @@ impl Summary {
 }
 
 /// How well a model predicts a text.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Perplexity {
     /// How many tokens were predicted.
     pub tokens: usize,
@@ -129,7 +139,7 @@ pub struct Perplexity {
 }
 
 /// One checkpoint, looked over.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointAudit {
     /// Its step.
     pub step: Step,

@@ -1,12 +1,12 @@
+use super::records::{ScoreRecord, SourceProbe};
+use super::rows::Rows;
 use crate::activations::Activations;
 use crate::checkpoint::Step;
 use crate::probe::controls::ControlLabels;
-use crate::probe::Fitted;
-use crate::ranking::{self, Cell, Method, RankedCell};
-use crate::transfer::{zero_shot, TransferScore, ZeroShot};
-use crate::treebank::{split, Cells, NoCell, Split, SplitSettings};
+use crate::ranking::{Cell, Control, Method, Ranked, RankedCell, Ranker, Splits};
+use crate::transfer::{zero_shot, TransferScore};
+use crate::treebank::{split, Cells, NoCell, Part, Split, SplitSettings};
 use crate::{Error, Result, Site};
-use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,13 +27,6 @@ pub struct CellSettings {
     pub method: Method,
     /// Whether shuffled labels are ranked too.
     pub shuffled: bool,
-}
-
-/// A probe of the source language, to score on others.
-#[derive(Clone, Debug)]
-pub struct SourceProbe {
-    probe: Fitted,
-    classes: Vec<String>,
 }
 
 /// Probes of the source language by attribute, site and seed.
@@ -65,7 +58,7 @@ pub struct LanguageCells {
 /// Cells run in parallel; the result does not depend on the number of threads.
 ///
 /// # Errors
-/// [`Error::Unknown`] for a site that the activations lack; as [`ranking::Ranker::rank`].
+/// [`Error::Unknown`] for a site that the activations lack; as [`crate::ranking::Ranker::rank`].
 pub fn rank_language(
     settings: &CellSettings,
     (model, step, language): (&str, Step, &str),
@@ -73,7 +66,7 @@ pub fn rank_language(
     source: Option<&SourceProbes>,
 ) -> Result<LanguageCells> {
     let mut found = LanguageCells::default();
-    let mut jobs: Vec<Job> = Vec::new();
+    let mut jobs: Vec<(Split, Site, u64)> = Vec::new();
     for attribute in &settings.attributes {
         for seed in &settings.seeds {
             match split(activations.words(), language, attribute, &settings.split, *seed) {
@@ -89,114 +82,98 @@ pub fn rank_language(
         }
     }
     let place = Place { model, step, language };
-    let real = jobs.par_iter().with_max_len(1).map(|job| rank_cell(settings, place, activations, job, source));
-    let ranked: Vec<RankedJob> = real.collect::<Result<_>>()?;
     if settings.shuffled {
-        let shuffled = jobs.par_iter().with_max_len(1).map(|job| rank_shuffled(settings, place, activations, job));
+        let shuffled = jobs.par_iter().with_max_len(1).map(|(split, site, seed)| {
+            let cell = place.cell(&split.attribute, &settings.method, *site, *seed, Control::Shuffled);
+            let ranked = rank(&settings.method, settings.k, &cell, activations, split)?;
+            Ok(RankedCell { cell, ranking: ranked.ranking })
+        });
         found.rankings = shuffled.collect::<Result<_>>()?;
     }
-    for RankedJob { ranked, probe, scored } in ranked {
+    let real = jobs.par_iter().with_max_len(1).map(|(split, site, seed)| {
+        let cell = place.cell(&split.attribute, &settings.method, *site, *seed, Control::None);
+        let ranked = rank(&settings.method, settings.k, &cell, activations, split)?;
+        let probe = SourceProbe { probe: ranked.probe, classes: split.classes.clone() };
+        let key = (split.attribute.clone(), *site, *seed);
+        let source = source.map_or(Some(&probe), |probes| probes.get(&key));
+        let score = score(source, *site, activations, split)?;
+        Ok((RankedCell { cell, ranking: ranked.ranking }, probe, score))
+    });
+    let ranked: Vec<(RankedCell, SourceProbe, ScoreRecord)> = real.collect::<Result<_>>()?;
+    for (ranked, probe, score) in ranked {
         let cell = &ranked.cell;
-        if let Some(scored) = scored {
-            if scored.left_out > 0 {
+        match &score {
+            ScoreRecord::NoSource => drop(found.without_source.insert(cell.attribute.clone())),
+            ScoreRecord::Scored { left_out: 0, .. } => {}
+            ScoreRecord::Scored { left_out, .. } => {
                 let most = found.left_out.entry(cell.attribute.clone()).or_default();
-                *most = (*most).max(scored.left_out);
+                *most = (*most).max(*left_out);
             }
-            found.scores.extend(rows(cell, &scored));
-        } else {
-            found.without_source.insert(cell.attribute.clone());
         }
+        found.scores.extend(score_rows(cell, &score));
         found.probes.insert((cell.attribute.clone(), cell.site, cell.seed), probe);
         found.rankings.push(ranked);
     }
     Ok(found)
 }
 
-/// A split, the site and the seed that it is probed at.
-type Job = (Split, Site, u64);
-
+/// Where a language's cells are.
 #[derive(Clone, Copy)]
-struct Place<'a> {
-    model: &'a str,
-    step: Step,
-    language: &'a str,
+pub(super) struct Place<'a> {
+    pub model: &'a str,
+    pub step: Step,
+    pub language: &'a str,
 }
 
-struct RankedJob {
-    ranked: RankedCell,
-    probe: SourceProbe,
-    scored: Option<ZeroShot>,
-}
-
-fn rank_cell(
-    settings: &CellSettings,
-    place: Place<'_>,
-    activations: &Activations,
-    (split, site, seed): &Job,
-    source: Option<&SourceProbes>,
-) -> Result<RankedJob> {
-    let matrix = activations.site(*site)?;
-    let names = [place.language, &split.attribute, &place.step.to_string(), &site.to_string()];
-    let ranked = ranking::rank_split(&settings.method, matrix, split, settings.k, *seed, &names)
-        .map_err(|e| in_cell(e, place, *site, &split.attribute))?;
-    let probe = SourceProbe { probe: ranked.probe, classes: split.classes.clone() };
-    let scored = match source {
-        None => Some(score(&probe, split, matrix)?),
-        Some(probes) => {
-            let key = (split.attribute.clone(), *site, *seed);
-            probes.get(&key).map(|probe| score(probe, split, matrix)).transpose()?
+impl Place<'_> {
+    pub fn cell(self, attribute: &str, method: &Method, site: Site, seed: u64, control: Control) -> Cell {
+        Cell {
+            model: self.model.into(),
+            step: self.step,
+            site,
+            attribute: attribute.into(),
+            language: self.language.into(),
+            method: method.to_string(),
+            seed,
+            control,
         }
-    };
-    let cell = cell(settings, place, split, *site, *seed, ranking::Control::None);
-    Ok(RankedJob { ranked: RankedCell { cell, ranking: ranked.ranking }, probe, scored })
-}
-
-/// The same words with labels that mean nothing, shuffled in the same way at every step and site.
-fn rank_shuffled(
-    settings: &CellSettings,
-    place: Place<'_>,
-    activations: &Activations,
-    (split, site, seed): &Job,
-) -> Result<RankedCell> {
-    let mut split = split.clone();
-    let labels = [&split.train, &split.dev, &split.test].map(|part| &part.classes[..]);
-    let ControlLabels { train, dev, test, .. } =
-        ControlLabels::shuffled(labels, *seed, &[place.language, &split.attribute]);
-    (split.train.classes, split.dev.classes, split.test.classes) = (train, dev, test);
-    let names = [place.language, &split.attribute, &place.step.to_string(), &site.to_string(), "shuffled"];
-    let ranked = ranking::rank_split(&settings.method, activations.site(*site)?, &split, settings.k, *seed, &names)
-        .map_err(|e| in_cell(e, place, *site, &split.attribute))?;
-    let cell = cell(settings, place, &split, *site, *seed, ranking::Control::Shuffled);
-    Ok(RankedCell { cell, ranking: ranked.ranking })
-}
-
-fn cell(
-    settings: &CellSettings,
-    place: Place<'_>,
-    split: &Split,
-    site: Site,
-    seed: u64,
-    control: ranking::Control,
-) -> Cell {
-    Cell {
-        model: place.model.into(),
-        step: place.step,
-        site,
-        attribute: split.attribute.clone(),
-        language: place.language.into(),
-        method: settings.method.to_string(),
-        seed,
-        control,
     }
 }
 
-fn score(source: &SourceProbe, split: &Split, activations: ArrayView2<f32>) -> Result<ZeroShot> {
-    let test = activations.select(Axis(0), &split.test.words);
-    zero_shot(&source.probe, &source.classes, test.view(), &split.test.classes, &split.classes)
+/// Ranks the neurons of one cell. Shuffled labels are shuffled in the same way at every step and site.
+pub(super) fn rank(method: &Method, k: usize, cell: &Cell, rows: &dyn Rows, split: &Split) -> Result<Ranked> {
+    let Cell { language, attribute, seed, .. } = cell;
+    let (step, site) = (cell.step.to_string(), cell.site.to_string());
+    let mut names = vec![&**language, attribute, &step, &site];
+    let parts = split.parts();
+    let mut labels = parts.map(|part| part.classes.clone());
+    if cell.control == Control::Shuffled {
+        let real = parts.map(|part| &part.classes[..]);
+        let ControlLabels { train, dev, test } = ControlLabels::shuffled(real, *seed, &[language, attribute]);
+        labels = [train, dev, test];
+        names.push("shuffled");
+    }
+    let copy = |part: &Part| rows.rows(cell.site, &part.words);
+    let [train, dev, test] = [copy(&split.train)?, copy(&split.dev)?, copy(&split.test)?];
+    let [train, dev, test] =
+        [(&train, &labels[0]), (&dev, &labels[1]), (&test, &labels[2])].map(|(x, y)| (x.view(), &y[..]));
+    let splits = Splits::new(train, dev, test).with_lemmas(&split.train.lemmas);
+    method.rank(&splits, k, *seed, &names).map_err(|error| in_cell(error, cell))
 }
 
-fn rows(cell: &Cell, scored: &ZeroShot) -> Vec<TransferScore> {
+/// Scores the source's probe, where there is one, on a cell's test words.
+pub(super) fn score(source: Option<&SourceProbe>, site: Site, rows: &dyn Rows, split: &Split) -> Result<ScoreRecord> {
+    let Some(SourceProbe { probe, classes }) = source else { return Ok(ScoreRecord::NoSource) };
+    let test = rows.rows(site, &split.test.words)?;
+    let scored = zero_shot(probe, classes, test.view(), &split.test.classes, &split.classes)?;
+    let (accuracy, nmi) = (scored.evaluation.accuracy, scored.evaluation.nmi);
+    Ok(ScoreRecord::Scored { accuracy, nmi, left_out: scored.left_out })
+}
+
+/// The rows that a score has in the table of transfer.
+pub(super) fn score_rows(cell: &Cell, score: &ScoreRecord) -> Vec<TransferScore> {
     let Cell { model, step, site, attribute, language, seed, .. } = cell;
+    let ScoreRecord::Scored { accuracy, nmi, .. } = score else { return Vec::new() };
     let row = |measure: &str, score: Option<f64>| {
         score.map(|score| TransferScore {
             model: model.clone(),
@@ -207,13 +184,36 @@ fn rows(cell: &Cell, scored: &ZeroShot) -> Vec<TransferScore> {
             seed: Some(*seed),
         })
     };
-    [row("accuracy", scored.evaluation.accuracy), row("nmi", scored.evaluation.nmi)].into_iter().flatten().collect()
+    [row("accuracy", *accuracy), row("nmi", *nmi)].into_iter().flatten().collect()
 }
 
-fn in_cell(error: Error, place: Place<'_>, site: Site, attribute: &str) -> Error {
-    let Place { step, language, .. } = place;
+fn in_cell(error: Error, cell: &Cell) -> Error {
+    let Cell { step, site, attribute, language, .. } = cell;
     match error {
         Error::Data(message) => Error::Data(format!("step {step}, {site}, {attribute} of `{language}`: {message}")),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array2;
+
+    /// A ranking of more neurons stands for one of fewer.
+    #[test]
+    fn the_first_neurons_do_not_depend_on_how_many_are_ranked() {
+        let labels: Vec<usize> = (0..150).map(|word| word % 3).collect();
+        let words = Array2::from_shape_fn((150, 7), |(word, neuron)| {
+            let noise = ((word * (7 + neuron) + neuron * 31) % 29) as f32 / 29.0;
+            noise + if neuron == 2 || neuron == 5 { 0.4 * (word % 3) as f32 } else { 0.0 }
+        });
+        let split = (words.view(), &labels[..]);
+        for name in Method::NAMES {
+            let method: Method = name.parse().unwrap();
+            let rank =
+                |k| method.rank(&Splits::new(split, split, split), k, 3, &["es", "Number", "10"]).unwrap().ranking;
+            assert_eq!(rank(6).curve()[..3], *rank(3).curve(), "{name}");
+        }
     }
 }

@@ -1,19 +1,19 @@
-use super::Study;
+use super::pack::remove;
+use super::{Provenance, Study, LIBTORCH};
 use crate::activations::Skipped;
 use crate::analysis::{write_text, About, Analysis, Settings};
 use crate::audit::Finding;
 use crate::checkpoint::{Checkpoint, Step};
 use crate::overlap::Control;
-use crate::ranking::RankedCell;
-use crate::report::{write_csv, TextTable};
+use crate::ranking::{self, RankedCell};
+use crate::report::{write_csv, Record, TextTable};
 use crate::transfer::TransferScores;
-use crate::treebank::{CellRow, Cells, ClassRow, NoCell, Treebank};
-use crate::{files, Result};
+use crate::treebank::{CellRow, Cells, ClassRow, Treebank};
+use crate::{files, Error, Result, Site};
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-
-/// The libtorch that the crate is built against.
-const LIBTORCH: &str = "2.11 (through tch 0.24)";
+use std::time::Duration;
 
 /// What a study found.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct Results {
     pub analysis: Analysis,
     /// What was left out on the way.
     pub notes: Notes,
+    /// What made it, where the study ran here.
+    pub provenance: Option<Provenance>,
 }
 
 /// What words a study had, what it left out, and why.
@@ -38,6 +40,33 @@ pub struct Notes {
     skipped: BTreeMap<String, Skipped>,
     left_out: BTreeMap<(String, String), usize>,
     without_source: BTreeMap<String, BTreeSet<String>>,
+    undone: Vec<MissingRow>,
+}
+
+/// A row of `missing.csv`: a cell whose ranking, or whose score by the source's probe, is not there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct MissingRow {
+    /// The series' name.
+    pub model: String,
+    /// The checkpoint.
+    pub step: Step,
+    /// The language.
+    pub language: String,
+    /// The attribute.
+    pub attribute: String,
+    /// The site.
+    pub site: Site,
+    /// The seed.
+    pub seed: u64,
+    /// Whether labels were to be shuffled.
+    pub control: ranking::Control,
+    /// Why it is not there.
+    pub reason: String,
+}
+
+impl Record for MissingRow {
+    const COLUMNS: &'static [&'static str] =
+        &["model", "step", "language", "attribute", "site", "seed", "control", "reason"];
 }
 
 impl Notes {
@@ -81,7 +110,7 @@ impl Notes {
     }
 
     /// Keeps why cells do not exist: attribute, seed, reason.
-    pub fn missing(&mut self, language: &str, missing: Vec<(String, u64, NoCell)>) {
+    pub fn missing<R: ToString>(&mut self, language: &str, missing: Vec<(String, u64, R)>) {
         for (attribute, seed, reason) in missing {
             let reasons = self.missing.entry((language.into(), attribute)).or_default();
             reasons.insert(seed, reason.to_string());
@@ -101,6 +130,31 @@ impl Notes {
         for attribute in attributes {
             self.without_source.entry(attribute).or_default().insert(language.into());
         }
+    }
+
+    /// Keeps that a cell is not done, and why.
+    pub fn undone(&mut self, row: MissingRow) {
+        self.undone.push(row);
+    }
+
+    /// The cells that are not done.
+    pub fn missing_rows(&self) -> &[MissingRow] {
+        &self.undone
+    }
+
+    /// The cells that are not done, as sentences: how many by step and reason.
+    fn undone_lines(&self) -> Vec<String> {
+        let mut reasons: BTreeMap<(Step, &str), (usize, BTreeSet<&str>)> = BTreeMap::new();
+        for row in &self.undone {
+            let (cells, languages) = reasons.entry((row.step, &row.reason)).or_default();
+            *cells += 1;
+            languages.insert(&row.language);
+        }
+        let line = |((step, reason), (cells, languages)): ((Step, &str), (usize, BTreeSet<&str>))| {
+            let languages = languages.into_iter().collect::<Vec<_>>().join(", ");
+            format!("Missing: {cells} rankings of step {step} ({languages}): {reason}.")
+        };
+        reasons.into_iter().map(line).collect()
     }
 
     /// The words of the cells, also of those that do not exist.
@@ -126,7 +180,7 @@ impl Notes {
     pub fn lines(&self) -> Vec<String> {
         let findings = self.findings.iter().map(|finding| format!("Of the series: {finding}."));
         let left_out = self.reasons().map(|reason| format!("Left out: {reason}."));
-        let mut lines: Vec<String> = findings.chain(left_out).collect();
+        let mut lines: Vec<String> = findings.chain(self.undone_lines()).chain(left_out).collect();
         for (language, sentences) in &self.defective {
             lines.push(format!("Skipped of `{language}`: {sentences} defective sentences of its treebank."));
         }
@@ -151,6 +205,17 @@ impl Notes {
     }
 }
 
+/// Waits until no other process writes its tables into a folder.
+fn alone(out: &Path) -> Result<files::Lock> {
+    loop {
+        let folder = std::fs::File::open(out).map_err(Error::io(out, "open"))?;
+        if let Some(lock) = files::try_lock(folder, out)? {
+            return Ok(lock);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 impl Results {
     /// Overlap, ceiling and correlation from rankings and transfer scores.
     ///
@@ -163,7 +228,8 @@ impl Results {
             attributes: study.attributes.clone(),
             cross_attribute: study.controls.contains(&Control::CrossAttribute),
         };
-        Ok(Results { study: study.clone(), analysis: Analysis::new(rankings, scores, settings)?, notes })
+        let analysis = Analysis::new(rankings, scores, settings)?;
+        Ok(Results { study: study.clone(), analysis, notes, provenance: None })
     }
 
     /// Writes tables, summary and plots into a folder, each file whole or not at all. Returns their paths.
@@ -174,13 +240,27 @@ impl Results {
         let out = out.as_ref();
         let description = self.study.to_toml()?;
         files::writable_dir(out)?;
+        let _lock = self.provenance.as_ref().map(|_| alone(out)).transpose()?;
         let cells = out.join("cells.csv");
         write_csv(&cells, &self.notes.words())?;
         let classes = out.join("classes.csv");
         write_csv(&classes, &self.notes.classes())?;
         let mut written = vec![cells, classes];
+        let missing = out.join("missing.csv");
+        if self.notes.undone.is_empty() {
+            // Of an earlier run that was not whole.
+            remove(&missing)?;
+        } else {
+            write_csv(&missing, &self.notes.undone)?;
+            written.push(missing);
+        }
         written.extend(self.analysis.write(out, &self.about())?);
         written.push(write_text(out.join("study.toml"), &description)?);
+        if let Some(provenance) = &self.provenance {
+            written.push(provenance.write(out, &written)?);
+            // Of runs that were killed here; no other writes here now.
+            written.iter().try_for_each(files::remove_leftovers)?;
+        }
         Ok(written)
     }
 

@@ -1,156 +1,419 @@
-use super::watch::Watch;
-use super::{rank_language, CellSettings, Notes, Progress, Results, Study};
-use crate::activations::{extract, ExtractionSettings, Tokenizer};
-use crate::bloom::{device, Bloom, Config, Extent};
-use crate::checkpoint::{Checkpoint, Series};
-use crate::overlap::Control;
-use crate::transfer::TransferScores;
-use crate::treebank::Treebank;
-use crate::{Error, Result};
+use super::failures::{Failed, Failure};
+use super::group::{Extracted, Work};
+use super::log::Log;
+use super::pack::Pack;
+use super::{threads, Plan, Progress};
+use crate::activations::Tokenizer;
+use crate::bloom::{Bloom, Extent};
+use crate::checkpoint::{Checkpoint, Step};
+use crate::{files, Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 use tch::Device;
 
-impl Study {
-    /// Runs the study: activations, probes, rankings, overlap, transfer, correlation.
+/// How long to wait before looking again whether another process has done what it holds.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// Groups that are left to do, by checkpoint.
+type Todo = BTreeMap<usize, Vec<usize>>;
+
+/// What a run shares among its parts.
+pub(super) struct Run<'a> {
+    pub plan: &'a Plan,
+    pub log: Log,
+    pub progress: &'a dyn Progress,
+}
+
+/// What became of a checkpoint's groups.
+#[derive(Default)]
+struct Worked {
+    /// Groups that another process has.
+    busy: Vec<usize>,
+    failures: Vec<Failure>,
+    /// Whether anything was done.
+    moved: bool,
+}
+
+impl Plan {
+    /// Does what is to do: activations, probes, rankings and zero-shot transfer, each result kept as soon as it is there, so that
+    /// a run that is killed goes on where it was. Several processes may run the same study: a language at a
+    /// checkpoint is done by one of them.
     ///
-    /// Everything that can be checked early is: treebanks, configurations, the presence and shape of all weights on disk, sites,
-    /// `k` and the transfer table are read before the first forward pass. Of a series on the Hub, the weights of a checkpoint
-    /// are fetched while the one before it is in use, and checked when they are there.
+    /// Returns what failed; with `fail_fast`, the first failure ends it.
     ///
     /// # Errors
-    /// As what it calls; [`Error::Data`] if no cell exists at all.
-    pub fn run(&self, progress: &dyn Progress) -> Result<Results> {
-        self.check()?;
-        let device = device::parse(&self.device)?;
-        let series = Series::find(&self.series, &self.checkpoints)?;
-        self.check_checkpoints(&series)?;
-        series.check_room()?;
-        let given = self.scores(&series)?;
-        let treebanks = self.read_treebanks()?;
-        let mut notes = Notes::default();
-        treebanks.iter().for_each(|treebank| notes.treebank(treebank));
-        let mut watch = self.audit.then(|| Watch::over(&series)).transpose()?;
-        let settings = CellSettings {
-            attributes: self.attributes.clone(),
-            sites: self.sites.clone(),
-            seeds: self.seeds.clone(),
-            k: self.k.iter().copied().max().unwrap_or(0),
-            split: self.split,
-            method: self.method.clone(),
-            shuffled: self.controls.contains(&Control::Shuffled),
-        };
-        let cells = self.attributes.len() * self.sites.len() * self.seeds.len();
-        progress.start(series.checkpoints().len() * treebanks.len() * cells);
-        let mut rankings = Vec::new();
-        let mut scores = Vec::new();
-        for checkpoint in series.in_turn() {
-            let checkpoint = checkpoint?;
-            let step = checkpoint.step();
-            tracing::info!(model = series.model(), %step, commit = checkpoint.commit(), "checkpoint");
-            notes.checkpoint(&checkpoint);
-            if let Some(watch) = &mut watch {
-                watch.see(&checkpoint);
-            }
-            let bloom = Bloom::load(&checkpoint, Extent::Sites(&self.sites), self.dtype.into(), device)?;
-            let tokenizer = Tokenizer::open(checkpoint.tokenizer()?)?;
-            let mut source = None;
-            for treebank in &treebanks {
-                let language = treebank.language.as_str();
-                progress.advance(0, &format!("step {step}, {language}"));
-                let wanted = treebank.needed_for(&self.attributes);
-                let extraction = extract(&bloom, &tokenizer, treebank, &self.sites, &self.extraction(device), wanted)
-                    .map_err(|e| in_checkpoint(e, &checkpoint))?;
-                tracing::debug!(language, tokens = extraction.tokens, words = extraction.activations.words().len());
-                notes.skipped(language, &extraction.skipped);
-                let place = (series.model(), step, language);
-                let found = rank_language(&settings, place, &extraction.activations, source.as_ref())?;
-                notes.missing(language, found.missing);
-                notes.cells(found.cells);
-                if given.is_none() {
-                    notes.left_out(language, found.left_out);
-                    notes.without_source(language, found.without_source);
-                }
-                rankings.extend(found.rankings);
-                scores.extend(found.scores);
-                // The source language comes first.
-                source.get_or_insert(found.probes);
-                progress.advance(cells, &format!("step {step}, {language}"));
+    /// [`Error::Io`] if results cannot be written, as on a full disk; with `fail_fast`, whatever a cell returns.
+    pub fn run(&mut self, progress: &dyn Progress) -> Result<Vec<Failure>> {
+        let _span = tracing::info_span!("study", model = self.series.model()).entered();
+        self.open_tokenizers()?;
+        let cells = self.out.join("cells");
+        fs::create_dir_all(&cells).map_err(Error::io(&cells, "create"))?;
+        if let Some(own) = self.threads {
+            let threads = threads::keep(&self.study, &self.out, own)?;
+            if threads != own {
+                self.threads = Some(threads);
+                self.count()?;
             }
         }
-        notes.findings(watch.map_or_else(Vec::new, Watch::findings));
-        if rankings.is_empty() {
-            let reasons: Vec<String> = notes.reasons().collect();
-            return Err(Error::Data(format!("no language has enough words of any attribute: {}", reasons.join("; "))));
+        self.keep_looks()?;
+        let outlook = self.outlook();
+        progress.start(outlook.cells);
+        progress.resume(outlook.done);
+        let each = self.cells_in_group();
+        let (mut todo, mut failures) = (Todo::new(), Vec::new());
+        for (i, group) in self.groups.iter().enumerate().filter(|(_, group)| group.own && group.done < each) {
+            match self.looked.get(group.checkpoint) {
+                Some(Some(Err(message))) => failures.extend(self.failed_groups(&[i], message)),
+                _ => todo.entry(group.checkpoint).or_default().push(i),
+            }
         }
-        let scores = given.map_or_else(|| TransferScores::new(scores), Ok)?;
-        Results::new(self, rankings, scores, notes)
+        for failure in &failures {
+            self.tell(progress, failure.cells, failure.step, &failure.language);
+        }
+        if !todo.is_empty() {
+            self.series.clone().select(&self.steps(&todo))?.check_room()?;
+        }
+        self.compute(todo, progress, &mut failures)?;
+        self.count()?;
+        Ok(failures)
     }
 
-    fn check_checkpoints(&self, series: &Series) -> Result<()> {
-        for checkpoint in series.checkpoints() {
-            let config = Config::read(checkpoint.config())?;
-            for site in &self.sites {
-                let width = site.width(config.hidden_size);
-                site.blocks_needed(config.n_layer).map_err(|e| in_checkpoint(e, checkpoint))?;
-                if let Some(k) = self.k.iter().find(|k| **k > width) {
-                    return Err(Error::parameter("k", format!("at most the {width} neurons of {site}"), k));
+    /// Checks the tokenizers of what is to do.
+    fn open_tokenizers(&mut self) -> Result<()> {
+        let each = self.cells_in_group();
+        let pending = self.groups.iter().filter(|group| group.own && group.done < each);
+        let pending: BTreeSet<usize> = pending.map(|group| group.checkpoint).collect();
+        let mut opened: BTreeMap<PathBuf, Option<String>> = BTreeMap::new();
+        for i in pending {
+            let Some(Some(looked)) = self.looked.get_mut(i) else { continue };
+            let Ok(found) = looked else { continue };
+            let path = found.tokenizer_path.clone();
+            if !opened.contains_key(&path) {
+                let tokenizer = Tokenizer::open(&path);
+                if self.study.fail_fast {
+                    tokenizer?;
+                    opened.insert(path.clone(), None);
+                } else {
+                    opened.insert(path.clone(), tokenizer.err().map(|error| error.to_string()));
                 }
             }
-            if checkpoint.is_fetched() {
-                Bloom::check(checkpoint, Extent::Sites(&self.sites))?;
+            if let Some(Some(message)) = opened.get(&path) {
+                *looked = Err(message.clone());
             }
-            checkpoint.tokenizer()?;
         }
         Ok(())
     }
 
-    fn scores(&self, series: &Series) -> Result<Option<TransferScores>> {
-        let Some(path) = &self.transfer else { return Ok(None) };
-        let scores = TransferScores::read(path)?;
-        scores.check_steps(path, series.model(), &series.steps())?;
-        let languages: BTreeSet<&str> = scores.scores().map(|row| row.language.as_str()).collect();
-        for language in languages.into_iter().filter(|language| !self.treebanks.contains_key(*language)) {
-            let path = path.display();
-            tracing::warn!(
-                "{path}: the language `{language}` has no treebank; its scores enter the averages and no pair"
-            );
-        }
-        Ok(Some(scores))
-    }
-
-    fn read_treebanks(&self) -> Result<Vec<Treebank>> {
-        let sources = self.sources()?;
-        let treebanks: Result<Vec<_>> =
-            sources.iter().map(|s| Treebank::read_with(&s.language, &s.files, &self.reading.of(self.scheme))).collect();
-        let treebanks = treebanks?;
-        for attribute in &self.attributes {
-            let found =
-                |treebank: &Treebank| treebank.words.iter().any(|word| word.attributes.get(attribute).is_some());
-            if !treebanks.iter().any(found) {
-                let known: BTreeMap<&str, ()> = treebanks
-                    .iter()
-                    .flat_map(|treebank| treebank.words.iter().flat_map(|word| word.attributes.iter()))
-                    .map(|(name, _)| (name, ()))
-                    .collect();
-                let known: Vec<&str> = known.into_keys().collect();
-                return Err(Error::unknown(
-                    "attribute",
-                    attribute,
-                    format!("one that the treebanks have: {}", known.join(", ")),
-                ));
+    fn keep_looks(&mut self) -> Result<()> {
+        let folders: Vec<PathBuf> = self.series.checkpoints().iter().map(|c| self.folder(c)).collect();
+        for (looked, folder) in self.looked.iter_mut().zip(folders) {
+            if let Some(Ok(found)) = looked {
+                found.keep(&folder)?;
             }
         }
-        Ok(treebanks)
+        Ok(())
     }
 
-    fn extraction(&self, device: Device) -> ExtractionSettings {
-        ExtractionSettings { pooling: self.pooling, tokenisation: self.tokenisation, ..ExtractionSettings::on(device) }
+    /// Goes over the checkpoints until nothing is left, first those that no other process is at.
+    fn compute(&mut self, mut todo: Todo, progress: &dyn Progress, failures: &mut Vec<Failure>) -> Result<()> {
+        let mut first = true;
+        while !todo.is_empty() {
+            let (mut left, mut moved) = (Todo::new(), false);
+            let ready: Todo = std::mem::take(&mut todo);
+            let (ready, busy): (Todo, Todo) =
+                ready.into_iter().partition(|(c, groups)| first || self.is_free(*c, groups));
+            left.extend(busy);
+            self.pass(ready, first, progress, &mut |checkpoint, worked| {
+                failures.extend(worked.failures);
+                moved |= worked.moved;
+                if !worked.busy.is_empty() {
+                    left.insert(checkpoint, worked.busy);
+                }
+            })?;
+            if !left.is_empty() && !moved && !first {
+                tracing::debug!("waits for another process");
+                std::thread::sleep(PAUSE);
+            }
+            (todo, first) = (left, false);
+        }
+        Ok(())
+    }
+
+    /// Whether no other process has the first of the groups.
+    fn is_free(&self, checkpoint: usize, groups: &[usize]) -> bool {
+        let Some(checkpoint) = self.series.checkpoints().get(checkpoint) else { return false };
+        groups.iter().any(|group| matches!(self.lock(checkpoint, *group), Ok(Some(_))))
+    }
+
+    /// The lock of a group, or `None` if another process has it.
+    pub(super) fn lock(&self, checkpoint: &Checkpoint, group: usize) -> Result<Option<files::Lock>> {
+        let language = self.groups.get(group).map_or("", |group| self.language(group.language));
+        lock_file(self.file(checkpoint, language, "lock"))
+    }
+
+    pub(super) fn language(&self, language: usize) -> &str {
+        self.languages.get(language).map_or("", |language| &language.treebank.language)
+    }
+
+    /// Works on checkpoints one after another; a checkpoint that cannot be had fails its groups and no others.
+    fn pass(
+        &mut self,
+        mut ready: Todo,
+        first: bool,
+        progress: &dyn Progress,
+        each: &mut dyn FnMut(usize, Worked),
+    ) -> Result<()> {
+        while !ready.is_empty() {
+            let series = self.series.clone().select(&self.steps(&ready))?;
+            let mut turns = series.in_turn();
+            // Without the weights of what is left: what `in_turn` fetches ahead is part of it.
+            while let Some((&index, _)) = ready.first_key_value() {
+                let groups = ready.remove(&index).unwrap_or_default();
+                match turns.next() {
+                    None => break,
+                    Some(Ok(checkpoint)) => {
+                        self.see(index, &checkpoint)?;
+                        let worked = self.work_on(&checkpoint, index, groups, first, progress)?;
+                        each(index, worked);
+                    }
+                    Some(Err(error)) => {
+                        if self.study.fail_fast || self.is_fatal(&error) {
+                            return Err(error);
+                        }
+                        let failures = self.failed_groups(&groups, &error.to_string());
+                        failures
+                            .iter()
+                            .for_each(|failure| self.tell(progress, failure.cells, failure.step, &failure.language));
+                        each(index, Worked { failures, ..Worked::default() });
+                        // An iterator that has failed is at its end.
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn steps(&self, todo: &Todo) -> Vec<Step> {
+        todo.keys().filter_map(|c| Some(self.series.checkpoints().get(*c)?.step())).collect()
+    }
+
+    /// Looks over weights that were not on disk when the study began.
+    fn see(&mut self, index: usize, checkpoint: &Checkpoint) -> Result<()> {
+        let folder = self.folder(checkpoint);
+        let unseen = matches!(self.looked.get(index), Some(Some(Ok(looked))) if looked.audit.is_none());
+        if !unseen || self.watch.is_none() {
+            return Ok(());
+        }
+        let found = super::lookover::look_over(checkpoint, &folder, &mut BTreeMap::new());
+        if let (Some(watch), Ok(mut found)) = (&mut self.watch, found) {
+            if let Some(audit) = &found.audit {
+                watch.add(checkpoint.step(), Ok(audit.clone()));
+                watch.say(false);
+            }
+            found.keep(&folder)?;
+            if let Some(looked) = self.looked.get_mut(index) {
+                *looked = Some(Ok(found));
+            }
+        }
+        Ok(())
+    }
+
+    fn work_on(
+        &self,
+        checkpoint: &Checkpoint,
+        index: usize,
+        mut groups: Vec<usize>,
+        first: bool,
+        progress: &dyn Progress,
+    ) -> Result<Worked> {
+        let folder = self.folder(checkpoint);
+        fs::create_dir_all(&folder).map_err(Error::io(&folder, "create"))?;
+        let _span = tracing::info_span!("checkpoint", step = %checkpoint.step()).entered();
+        tracing::info!(commit = checkpoint.commit(), "checkpoint");
+        // While there are checkpoints that nobody is at, two processes do not load the same weights.
+        let marker = lock_file(folder.join("_checkpoint.lock"))?;
+        if first && marker.is_none() {
+            return Ok(Worked { busy: groups, ..Worked::default() });
+        }
+        let source = self.groups.iter().position(|group| (group.checkpoint, group.language) == (index, 0));
+        let mut worked = Worked::default();
+        if let Some(source) = source.filter(|_| self.needs_source(checkpoint, index, &groups)) {
+            groups.retain(|group| *group != source);
+            groups.insert(0, source);
+        }
+        let run = Run { plan: self, log: Log::new(self.log_path(), self.series.model()), progress };
+        run.languages(checkpoint, groups, &mut worked)?;
+        Ok(worked)
+    }
+
+    /// Whether the source language has to be probed (again) for the scores of others.
+    fn needs_source(&self, checkpoint: &Checkpoint, index: usize, groups: &[usize]) -> bool {
+        let Ok(Some(keys)) = self.keys(index, 0) else { return false };
+        let others = groups.iter().any(|group| self.groups.get(*group).is_some_and(|group| group.language != 0));
+        let is_pending = groups.iter().any(|group| self.groups.get(*group).is_some_and(|group| group.language == 0));
+        if is_pending || !others || !keys.measures() {
+            return is_pending;
+        }
+        let cells = Pack::read(self.file(checkpoint, self.language(0), "cells"));
+        let probes = Pack::read(self.file(checkpoint, self.language(0), "probes"));
+        let (Ok(cells), Ok(probes)) = (cells, probes) else { return true };
+        self.needs_probes(&keys, &cells, &probes)
+    }
+
+    /// Whether a failure is the disk's and not the cell's: then nothing that follows would be kept.
+    pub(super) fn is_fatal(&self, error: &Error) -> bool {
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        match error {
+            Error::Io { path, source, .. } => {
+                let full = matches!(source.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem | FileTooLarge);
+                full || path.starts_with(&self.out)
+            }
+            _ => false,
+        }
+    }
+
+    /// Groups none of whose cells can be done, and why.
+    fn failed_groups(&self, groups: &[usize], message: &str) -> Vec<Failure> {
+        let each = self.cells_in_group();
+        let failure = |group: &usize| {
+            let group = self.groups.get(*group)?;
+            let checkpoint = self.series.checkpoints().get(group.checkpoint)?;
+            let cells = each.saturating_sub(group.done);
+            Some(Failure::of_language(checkpoint.step(), self.language(group.language), cells, message))
+        };
+        groups.iter().filter_map(failure).collect()
+    }
+
+    pub(super) fn tell(&self, progress: &dyn Progress, cells: usize, step: Step, language: &str) {
+        progress.advance(cells, &format!("step {step}, {language}"));
     }
 }
 
-fn in_checkpoint(error: Error, checkpoint: &Checkpoint) -> Error {
-    match error {
-        Error::Data(message) => Error::file(checkpoint.dir(), message),
-        other => other,
+fn lock_file(path: PathBuf) -> Result<Option<files::Lock>> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(Error::io(folder, "create"))?;
+    }
+    let file = fs::OpenOptions::new().append(true).create(true).open(&path).map_err(Error::io(&path, "open"))?;
+    files::try_lock(file, path)
+}
+
+impl Run<'_> {
+    /// Extracts and probes languages of a checkpoint, the next one extracted while one is probed.
+    fn languages(&self, checkpoint: &Checkpoint, groups: Vec<usize>, worked: &mut Worked) -> Result<()> {
+        let plan = self.plan;
+        let (send, receive) = mpsc::sync_channel::<Extracted>(0);
+        let (ready, proceed) = mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            let extractor = scope.spawn(move || {
+                // libtorch counts threads by the thread that asks.
+                if plan.device == Device::Cpu {
+                    tch::set_num_threads(i32::try_from(plan.threads.unwrap_or(1)).unwrap_or(1));
+                }
+                let mut model = Model { checkpoint, loaded: None };
+                for (place, group) in groups.iter().enumerate() {
+                    // Without overlap, the next one waits until the one before has been probed.
+                    if place > 0 && !plan.budget.overlap && proceed.recv().is_err() {
+                        break;
+                    }
+                    let extracted = self.extract_group(&mut model, *group);
+                    // Others would be scored by the probes of a source that somebody else is at.
+                    let stuck = matches!(&extracted, Extracted { work: Work::Busy, group, .. } if plan.waits(*group));
+                    if send.send(extracted).is_err() {
+                        break;
+                    }
+                    if stuck {
+                        for group in groups.iter().skip(place + 1) {
+                            if send.send(Extracted { group: *group, lock: None, work: Work::Busy }).is_err() {
+                                break;
+                            }
+                        }
+                        break;
+                    }
+                }
+            });
+            let mut failed = Failed::default();
+            let result = self.probe_groups(checkpoint, receive, ready, worked, &mut failed);
+            let joined = extractor.join();
+            result?;
+            joined.map_err(|_| Error::Data("the thread that extracts has panicked".into()))?;
+            worked.failures.extend(failed.into_list());
+            Ok(())
+        })
+    }
+
+    fn probe_groups(
+        &self,
+        checkpoint: &Checkpoint,
+        receive: mpsc::Receiver<Extracted>,
+        ready: mpsc::Sender<()>,
+        worked: &mut Worked,
+        failed: &mut Failed,
+    ) -> Result<()> {
+        let mut source = None;
+        for Extracted { group, lock, work } in receive {
+            match work {
+                Work::Busy => worked.busy.push(group),
+                Work::Done => worked.moved = true,
+                Work::Failed(error) => {
+                    worked.moved = true;
+                    if self.plan.study.fail_fast || self.plan.is_fatal(&error) {
+                        return Err(error);
+                    }
+                    self.fail_group(checkpoint, group, &error.to_string(), failed)?;
+                }
+                Work::Rows(rows) => {
+                    worked.moved = true;
+                    self.probe_group(checkpoint, group, rows, &mut source, failed)?;
+                }
+            }
+            drop(lock);
+            // Nobody may be waiting any more.
+            let _ = ready.send(());
+        }
+        Ok(())
+    }
+}
+
+/// A checkpoint's model, loaded when it is needed for the first time.
+pub(super) struct Model<'a> {
+    pub checkpoint: &'a Checkpoint,
+    loaded: Option<Result<(Bloom, Tokenizer), String>>,
+}
+
+impl Model<'_> {
+    pub fn get(&mut self, run: &Run<'_>) -> Result<&(Bloom, Tokenizer)> {
+        let checkpoint = self.checkpoint;
+        let loaded = match self.loaded.take() {
+            Some(loaded) => loaded,
+            None => {
+                let began = Instant::now();
+                let plan = run.plan;
+                let _span = tracing::info_span!("load").entered();
+                let kind = plan.study.dtype.into();
+                let loaded = Bloom::load(checkpoint, Extent::Sites(&plan.study.sites), kind, plan.device)
+                    .and_then(|bloom| Ok((bloom, Tokenizer::open(checkpoint.tokenizer()?)?)));
+                run.log.took(
+                    began,
+                    super::LogLine {
+                        kind: "load".into(),
+                        step: Some(checkpoint.step()),
+                        at_once: 1,
+                        ..Default::default()
+                    },
+                );
+                match loaded {
+                    Err(error) if plan.study.fail_fast => return Err(error),
+                    loaded => loaded.map_err(|error| error.to_string()),
+                }
+            }
+        };
+        match self.loaded.insert(loaded) {
+            Ok(model) => Ok(model),
+            Err(message) => Err(Error::Data(message.clone())),
+        }
     }
 }

@@ -1,3 +1,4 @@
+use super::{overrides, Bytes};
 use crate::activations::{Pooling, Tokenisation};
 use crate::checkpoint::{from_folder, SeriesSettings};
 use crate::overlap::Control;
@@ -55,6 +56,27 @@ impl From<Dtype> for tch::Kind {
             Dtype::Bf16 => tch::Kind::BFloat16,
             Dtype::F16 => tch::Kind::Half,
         }
+    }
+}
+
+/// How treebanks are read, besides the scheme.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Reading {
+    /// What multiword tokens become.
+    pub multiword: Multiword,
+    /// Skip and count defective sentences instead of stopping at the first.
+    pub lenient: bool,
+}
+
+impl Reading {
+    /// The settings in full, for one scheme.
+    pub fn of(self, scheme: Scheme) -> ReadSettings {
+        ReadSettings { scheme, multiword: self.multiword, lenient: self.lenient }
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Reading::default()
     }
 }
 
@@ -123,37 +145,36 @@ pub struct Study {
     /// default it is, and what is found is a warning and a note.
     #[serde(default = "default_audit")]
     pub audit: bool,
+    /// libtorch's threads on a processor; rounding depends on them. Without a number, a quarter of the cores of the machine that
+    /// starts the study, which its folder then keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
+    /// The memory that the study may take ([`Needs`](super::Needs)); without a limit, as much as is fastest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Bytes>,
+    /// Whether activations stay on disk; else they go once what needs them is there.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub keep_activations: bool,
+    /// Whether the first cell that fails stops the study; else the others go on, and the tables say what is missing.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub fail_fast: bool,
+    /// The folder for results and tables, where the caller does not name one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<PathBuf>,
+    /// How treebanks are read.
+    #[serde(default, skip_serializing_if = "Reading::is_default")]
+    pub reading: Reading,
     /// Which checkpoints of the series to take, and where its tokenizer and the released model lie.
     #[serde(default, skip_serializing_if = "SeriesSettings::is_default")]
     pub checkpoints: SeriesSettings,
     /// Files of each language, or folders of them.
     pub treebanks: BTreeMap<String, Vec<PathBuf>>,
-    /// How they are read.
-    #[serde(default)]
-    pub reading: Reading,
     /// How words are split.
     #[serde(default)]
     pub split: SplitSettings,
     /// The probe.
     #[serde(default = "default_method")]
     pub method: Method,
-}
-
-/// How a study's treebanks are read, whatever the scheme.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Reading {
-    /// What multiword tokens become.
-    pub multiword: Multiword,
-    /// Skip and count defective sentences instead of stopping at the first.
-    pub lenient: bool,
-}
-
-impl Reading {
-    /// The settings in full, for one scheme.
-    pub fn of(self, scheme: Scheme) -> ReadSettings {
-        ReadSettings { scheme, multiword: self.multiword, lenient: self.lenient }
-    }
 }
 
 fn default_scheme() -> Scheme {
@@ -174,6 +195,10 @@ fn default_controls() -> Vec<Control> {
 
 fn default_audit() -> bool {
     true
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn default_device() -> String {
@@ -199,17 +224,37 @@ impl Study {
     /// # Errors
     /// [`Error::Line`] if it is malformed or has an unknown key or value.
     pub fn parse(text: &str, path: impl AsRef<Path>) -> Result<Self> {
+        Self::parse_with(text, path, &[])
+    }
+
+    /// As [`Study::read`], with some keys set to other values: `KEY=VALUE`, the key with dots (`split.min_per_class`) and the
+    /// value as in the file, where quotes of a text and brackets of a list of one may be left out.
+    ///
+    /// # Errors
+    /// As [`Study::read`]; [`Error::Data`] for a setting that is no such key or value.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use isogloss::study::Study;
+    /// let study = Study::read_with("study.toml", &["k=20".into(), "method.poisson.samples=7".into()])?;
+    /// assert_eq!(study.k, [20]);
+    /// # Ok::<(), isogloss::Error>(())
+    /// ```
+    pub fn read_with(path: impl AsRef<Path>, settings: &[String]) -> Result<Self> {
         let path = path.as_ref();
-        let mut study: Study = toml::from_str(text).map_err(|e| {
-            let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-            Error::line(path, before.matches('\n').count() + 1, e.message())
-        })?;
+        Self::parse_with(&fs::read_to_string(path).map_err(Error::io(path, "read"))?, path, settings)
+    }
+
+    fn parse_with(text: &str, path: impl AsRef<Path>, settings: &[String]) -> Result<Self> {
+        let path = path.as_ref();
+        let mut study: Study = overrides::parse(text, path, settings)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         study.series = from_folder(folder, &study.series);
         for place in [&mut study.checkpoints.released, &mut study.checkpoints.tokenizer].into_iter().flatten() {
             *place = from_folder(folder, Path::new(place)).to_string_lossy().into_owned();
         }
         study.transfer = study.transfer.map(|file| folder.join(file));
+        study.output = study.output.map(|folder_of| folder.join(folder_of));
         for file in study.treebanks.values_mut().flatten() {
             *file = folder.join(&*file);
         }
@@ -229,6 +274,7 @@ impl Study {
             *place = crate::checkpoint::absolute(Path::new(place)).to_string_lossy().into_owned();
         }
         study.transfer = study.transfer.as_ref().map(absolute);
+        study.output = study.output.as_ref().map(absolute);
         for file in study.treebanks.values_mut().flatten() {
             *file = absolute(file);
         }
@@ -254,6 +300,9 @@ impl Study {
         }
         if !self.controls.is_empty() {
             no_repeats("control", &self.controls)?;
+        }
+        if self.threads == Some(0) {
+            return Err(Error::parameter("threads", "at least 1", 0));
         }
         if self.k.contains(&0) {
             return Err(Error::parameter("k", "at least 1", 0));
@@ -359,5 +408,9 @@ qb = ["b.conllu"]
         refused(&format!("seeds = [1, 1]{TEXT}"), "given twice: 1");
         refused(&format!("k = [0]{TEXT}"), "at least 1");
         refused(&format!("{TEXT}\n[reading]\nmultiword = \"both\"\n"), "s.toml:12: unknown multiword option `both`");
+        refused(&format!("threads = 0{TEXT}"), "threads should be at least 1");
+        refused(&format!("memory = \"much\"{TEXT}"), "s.toml:1: unknown amount of memory `much`");
+        refused(&format!("{TEXT}\n[reading]\nmultiwords = \"parts\"\n"), "multiwords");
+        refused(&format!("keep_activations = 1{TEXT}"), "s.toml:1: invalid type");
     }
 }

@@ -2,12 +2,12 @@
 
 use super::split::{split, NoCell, Split, SplitSettings};
 use super::words::Treebank;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A row of `cells.csv`: a language, an attribute and a seed; whether its words can be probed, and which they are. What only a
 /// cell that exists has is `None` elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CellRow {
     /// The language.
     pub language: String,
@@ -36,7 +36,7 @@ pub struct CellRow {
 }
 
 /// A row of `classes.csv`: a class of a cell, and how it is spread over train, dev and test. Lemmas and shares are those of a class that is kept.
-#[derive(Clone, Debug, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct ClassRow {
     /// The language.
     pub language: String,

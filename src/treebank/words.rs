@@ -261,7 +261,7 @@ impl Treebank {
     /// Which words tell all that a [`split`](super::split()) of these attributes needs to know: those that have one, and where some
     /// of these have no lemma, the words of their forms, whose lemmas they may be of. A split of the words that this keeps has
     /// the same parts as one of all words.
-    pub fn needed_for(&self, attributes: &[String]) -> impl Fn(&Word) -> bool {
+    pub fn needed_for(&self, attributes: &[String]) -> impl Fn(&Word) -> bool + Send + Sync + use<> {
         let attributes = attributes.to_vec();
         let mut forms = HashSet::new();
         for word in &self.words {

@@ -1,0 +1,188 @@
+//! How much memory a study takes, and how to take less.
+
+use crate::Error;
+use serde::{de, Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::str::FromStr;
+
+/// A number of bytes, written `16 GiB`, `500 MB` or `2000000`.
+///
+/// # Examples
+/// ```
+/// use isogloss::study::Bytes;
+/// assert_eq!("1.5 GiB".parse::<Bytes>()?.0, 3 << 29);
+/// assert_eq!(Bytes(3 << 29).to_string(), "1.5 GiB");
+/// # Ok::<(), isogloss::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bytes(pub u64);
+
+const UNITS: [(&str, f64); 8] = [
+    ("TiB", (1u64 << 40) as f64),
+    ("GiB", (1u64 << 30) as f64),
+    ("MiB", (1u64 << 20) as f64),
+    ("KiB", (1u64 << 10) as f64),
+    ("TB", 1e12),
+    ("GB", 1e9),
+    ("MB", 1e6),
+    ("kB", 1e3),
+];
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.0 as f64;
+        match UNITS.iter().take(4).find(|(_, size)| bytes >= *size) {
+            Some((unit, size)) => {
+                let text = format!("{:.1}", bytes / size);
+                write!(f, "{} {unit}", text.strip_suffix(".0").unwrap_or(&text))
+            }
+            None => write!(f, "{} B", self.0),
+        }
+    }
+}
+
+impl FromStr for Bytes {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let trimmed = text.trim();
+        let (number, size) = UNITS
+            .iter()
+            .find_map(|(unit, size)| Some((trimmed.strip_suffix(unit)?, *size)))
+            .unwrap_or((trimmed.strip_suffix('B').unwrap_or(trimmed), 1.0));
+        let bytes = number.trim().parse::<f64>().ok().map(|number| number * size);
+        match bytes.filter(|bytes| (0.0..u64::MAX as f64).contains(bytes)) {
+            Some(bytes) => Ok(Bytes(bytes as u64)),
+            None => Err(Error::unknown("amount of memory", text, "a number with a unit, such as 16 GiB")),
+        }
+    }
+}
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Exactly what it is, where a rounded figure would not be.
+        match self.to_string().parse::<Bytes>() {
+            Ok(same) if same == *self => serializer.collect_str(self),
+            _ => serializer.collect_str(&format_args!("{} B", self.0)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// What a study holds in memory at its peak, in bytes:
+///
+/// ```text
+/// model + activations x (2 if extraction goes on while cells are probed, else 1) + cells at once x cell
+/// ```
+///
+/// `model`: the blocks that the sites need, in the type it computes in (0 on a GPU). `activations`: the largest language's rows
+/// at all sites, words x neurons x 4 a site, while they are below [`Needs::ON_DISK`]; above, they are on disk, and at most three shards of
+/// 512 MiB are in memory. `cell`: three copies of the rows of the largest cell at its widest site, and for the Gaussian
+/// probe a covariance a class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// The model.
+    pub model: u64,
+    /// The largest language's activations.
+    pub activations: u64,
+    /// The largest cell.
+    pub cell: u64,
+}
+
+/// How a study keeps within a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Whether the next language is extracted while one is probed.
+    pub overlap: bool,
+    /// How many cells are probed at once.
+    pub cells: usize,
+}
+
+impl Needs {
+    /// Activations of a language that take more than this go to disk.
+    pub const ON_DISK: u64 = 256 << 20;
+    /// What extraction to disk holds: three shards.
+    const SHARDS: u64 = 3 * (512 << 20);
+
+    /// What one language's activations take in memory.
+    fn rows(&self) -> u64 {
+        if self.activations > Self::ON_DISK {
+            self.activations.min(Self::SHARDS)
+        } else {
+            self.activations
+        }
+    }
+
+    /// The peak.
+    pub fn peak(&self, budget: Budget) -> u64 {
+        let languages = if budget.overlap { 2 } else { 1 };
+        let cells = self.cell.saturating_mul(budget.cells as u64);
+        self.model.saturating_add(self.rows().saturating_mul(languages)).saturating_add(cells)
+    }
+
+    /// What fits into `limit` with at most `threads` cells at once: fewer cells before extraction waits for probing.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] with the figures if one cell alone does not fit.
+    pub fn within(&self, limit: Option<Bytes>, threads: usize) -> Result<Budget, Error> {
+        let Some(Bytes(limit)) = limit else { return Ok(Budget { overlap: true, cells: threads.max(1) }) };
+        for overlap in [true, false] {
+            let rest = limit.checked_sub(self.peak(Budget { overlap, cells: 0 }));
+            let cells = rest.map_or(0, |rest| rest.checked_div(self.cell).unwrap_or(u64::MAX));
+            let wanted = if overlap { (threads as u64).div_ceil(2).max(1) } else { 1 };
+            if cells >= wanted {
+                let cells = usize::try_from(cells).unwrap_or(usize::MAX).min(threads.max(1));
+                return Ok(Budget { overlap, cells });
+            }
+        }
+        let least = self.peak(Budget { overlap: false, cells: 1 });
+        let [model, rows, cell, least] = [self.model, self.rows(), self.cell, least].map(Bytes);
+        Err(Error::parameter(
+            "memory",
+            format!("{least} or more (the model {model}, a language's activations {rows}, a cell {cell})"),
+            Bytes(limit),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_read_and_written() {
+        for (text, bytes) in [("0", 0), ("17", 17), ("2 kB", 2000), ("1KiB", 1024), ("16 GiB", 16 << 30), ("3B", 3)] {
+            assert_eq!(text.parse::<Bytes>().unwrap().0, bytes, "{text}");
+        }
+        for text in ["", "GiB", "-1", "much", "1 GiBit", "NaN", "inf"] {
+            assert!(text.parse::<Bytes>().is_err(), "{text}");
+        }
+        for bytes in [0, 1023, 1 << 20, 3 << 29, 123_456_789_012] {
+            let text = serde_json::to_string(&Bytes(bytes)).unwrap();
+            assert_eq!(serde_json::from_str::<Bytes>(&text).unwrap().0, bytes, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_limit_takes_cells_first_then_overlap_and_then_refuses() {
+        let needs = Needs { model: 100, activations: 50, cell: 10 };
+        assert_eq!(needs.within(None, 8).unwrap(), Budget { overlap: true, cells: 8 });
+        let within = |limit| needs.within(Some(Bytes(limit)), 8);
+        assert_eq!(within(280).unwrap(), Budget { overlap: true, cells: 8 });
+        assert_eq!(within(245).unwrap(), Budget { overlap: true, cells: 4 });
+        assert_eq!(within(235).unwrap(), Budget { overlap: false, cells: 8 });
+        assert_eq!(within(160).unwrap(), Budget { overlap: false, cells: 1 });
+        let error = within(159).unwrap_err().to_string();
+        assert!(error.contains("memory should be 160 B or more") && error.contains("a cell 10 B"), "{error}");
+        for limit in 160..300 {
+            assert!(needs.peak(within(limit).unwrap()) <= limit);
+        }
+        let large = Needs { activations: 100 << 30, ..needs };
+        assert_eq!(large.peak(Budget { overlap: false, cells: 0 }), 100 + Needs::SHARDS);
+    }
+}
