@@ -138,7 +138,8 @@ impl Options {
         study.checkpoints = self.checkpoints.over(study.checkpoints);
         if let Some(series) = self.series {
             study.series = series;
-            if self.sites.is_empty() && !described {
+            let set = self.settings.iter().any(|setting| setting.trim_start().starts_with("sites"));
+            if self.sites.is_empty() && !described && !set {
                 study.sites = usual_sites(&study)?;
             }
         }
