@@ -1,3 +1,4 @@
+use super::pack::remove;
 use crate::checkpoint::Step;
 use crate::{files, Error, Result};
 use serde::{Deserialize, Serialize};
@@ -44,10 +45,11 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    /// Writes it beside the files that it is of, and returns its path.
+    /// Writes it beside the files that it is of, and returns its path. Files that a study of other settings wrote here, as the provenance that
+    /// it left says, and that this one did not, are removed: they would be taken for this one's.
     ///
     /// # Errors
-    /// [`Error::Io`] if one cannot be read or it cannot be written.
+    /// [`Error::Io`] if one cannot be read or removed, or it cannot be written.
     pub fn write(&self, out: &Path, written: &[PathBuf]) -> Result<PathBuf> {
         let mut whole = self.clone();
         for path in written {
@@ -55,6 +57,13 @@ impl Provenance {
             whole.files.insert(name, sha256_of_file(path)?);
         }
         let path = out.join("provenance.json");
+        let before = std::fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Provenance>(&text).ok());
+        let stale = before.into_iter().flat_map(|before| before.files.into_keys());
+        // Names alone: a file that was changed by hand must not lead elsewhere.
+        let is_name = |name: &String| Path::new(name).file_name().is_some_and(|last| last == name.as_str());
+        for name in stale.filter(|name| is_name(name) && !whole.files.contains_key(name)) {
+            remove(&out.join(name))?;
+        }
         let text = serde_json::to_string_pretty(&whole).map_err(|e| Error::file(&path, e.to_string()))?;
         files::write_atomic(&path, |w| writeln!(w, "{text}").map_err(Error::io(&path, "write")))?;
         Ok(path)
