@@ -51,7 +51,7 @@ done
 "#;
 
 const CARGO: &str = r#"
-if [[ ${1-} == --version ]]; then echo "cargo 1.${CARGO_MINOR:-85}.0 (x 2025-01-01)"; exit; fi
+if [[ ${1-} == --version ]]; then echo "cargo 1.${CARGO_MINOR:-89}.0 (x 2025-01-01)"; exit; fi
 echo "LIBTORCH=${LIBTORCH-} CHOSEN=${LIBTORCH_USE_PYTORCH-} BYPASS=${LIBTORCH_BYPASS_VERSION_CHECK-} PATH_OF_RUN=${LD_LIBRARY_PATH-}"
 exit 42
 "#;
@@ -366,7 +366,7 @@ fn the_command_must_be_there() {
     let output = system.run(&[], &["no-such-command"]);
     assert_eq!(output.status.code(), Some(127));
     assert_says(&text(&output.stderr), &["there is no command no-such-command"]);
-    assert_says(&system.failure(&[("CARGO_MINOR", "63")]), &["cargo 1.63.0", "too old", "rustup.rs"]);
+    assert_says(&system.failure(&[("CARGO_MINOR", "88")]), &["cargo 1.88.0", "too old", "rustup.rs"]);
     system.remove("bin/cargo");
     let output = system.run(&[], &["cargo", "test"]);
     assert_eq!(output.status.code(), Some(127));
