@@ -224,6 +224,11 @@ fn run() -> Result<()> {
         let cells = languages.iter().map(|language| number(scores.get(language).copied(), 3));
         shown.row([task.to_string(), step.to_string()].into_iter().chain(cells));
     }
+    let left = outcome.runs.first().into_iter().flat_map(|run| &run.left);
+    let cut = left
+        .filter(|(_, left)| left.truncated > 0)
+        .map(|(name, left)| format!("{name} {} ({} words)", left.truncated, left.words_cut));
+    let cut = cut.collect::<Vec<_>>().join(", ");
     let source = &experiment.train.language;
     say!("Trained on `{source}`, mean over {} seeds\n\n{}", experiment.seeds.len(), shown.text())?;
     say!(
@@ -234,5 +239,8 @@ fn run() -> Result<()> {
         summary.display(),
         runs_file(&options.out).display()
     )?;
+    if !cut.is_empty() {
+        say!("Sentences cut to {} subwords: {cut}", experiment.max_length)?;
+    }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! From similarities and transfer scores to tables and plots.
 
 use super::distinct;
-use crate::correlation::{self, CorrelationRow, InfluenceRow, Point};
+use super::summary::{interval, permuted};
+use crate::correlation::{self, CorrelationRow, InferenceRow, InfluenceRow, Point};
 use crate::overlap::MEAN;
 use crate::report::{number, p_value, write_csv, TextTable};
 use crate::similarity::{by_step, Similarity, StepSimilarity};
@@ -34,6 +35,8 @@ pub struct SimilarityAnalysis {
     pub correlation: Vec<CorrelationRow>,
     /// The same with one checkpoint left out.
     pub influence: Vec<InfluenceRow>,
+    /// The same tested by checkpoint, by language, of changes, given the step.
+    pub inference: Vec<InferenceRow>,
     /// The points behind the correlations.
     pub points: Vec<Point>,
 }
@@ -46,11 +49,12 @@ impl SimilarityAnalysis {
             None => Vec::new(),
         };
         let (correlation, influence) = correlation::correlate_points(&points);
-        SimilarityAnalysis { by_step: by_step(&rows), rows, correlation, influence, points }
+        let inference = correlation::inference(&points, 0);
+        SimilarityAnalysis { by_step: by_step(&rows), rows, correlation, influence, inference, points }
     }
 
     /// Writes `similarity.csv` and `similarity_vs_step.csv`, plots of the latter (feature `plots`), each with its values, and
-    /// where there are transfer scores `correlation.csv` and `influence.csv`, into a folder; each file whole or not at all.
+    /// where there are transfer scores `correlation.csv`, `influence.csv` and `inference.csv`, into a folder; each file whole or not at all.
     /// Returns their paths.
     ///
     /// # Errors
@@ -62,9 +66,10 @@ impl SimilarityAnalysis {
         write_csv(out.join("similarity.csv"), &self.rows)?;
         write_csv(out.join("similarity_vs_step.csv"), &self.by_step)?;
         if !self.points.is_empty() {
-            written.extend([out.join("correlation.csv"), out.join("influence.csv")]);
+            written.extend(["correlation.csv", "influence.csv", "inference.csv"].map(|name| out.join(name)));
             write_csv(out.join("correlation.csv"), &self.correlation)?;
             write_csv(out.join("influence.csv"), &self.influence)?;
+            write_csv(out.join("inference.csv"), &self.inference)?;
         }
         #[cfg(feature = "plots")]
         written.extend(self.draw(out)?);
@@ -116,7 +121,19 @@ impl SimilarityAnalysis {
             text += &format!("Pooling `{pooling}`, mean over pairs and sites\n\n{}\n", table.text());
         }
         if !self.correlation.is_empty() {
-            let columns = ["task", "level", "similarity", "n", "Pearson", "p", "Spearman", "p"];
+            let columns = [
+                "task",
+                "level",
+                "similarity",
+                "n",
+                "Pearson",
+                "95 % interval",
+                "p",
+                "Spearman",
+                "p",
+                "p by language",
+                "p of changes",
+            ];
             let model = several.then_some("model");
             let mut table = TextTable::new(model.into_iter().chain(columns));
             for row in &self.correlation {
@@ -126,13 +143,20 @@ impl SimilarityAnalysis {
                     row.measure.trim_start_matches("similarity:").to_owned(),
                     row.n.to_string(),
                     number(row.pearson, 3),
+                    interval(row),
                     p_value(row.pearson_p),
                     number(row.spearman, 3),
                     p_value(row.spearman_p),
+                    p_value(permuted(&self.inference, row, "pearson", "languages")),
+                    p_value(permuted(&self.inference, row, "pearson-of-changes", "changes")),
                 ];
                 table.row(several.then(|| row.model.clone()).into_iter().chain(cells));
             }
-            text += &format!("Similarity against transfer, p as if points were independent\n\n{}\n", table.text());
+            text += &format!(
+                "Similarity against transfer; intervals, and p beside a coefficient, as if points were independent; p by language: \
+                 whole languages change places\n\n{}\n",
+                table.text()
+            );
         }
         text
     }

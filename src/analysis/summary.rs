@@ -233,36 +233,40 @@ fn correlation_table(analysis: &Analysis) -> TextTable {
     let mut table = TextTable::new(several.then_some("model").into_iter().chain(columns));
     for row in analysis.correlation.iter().filter(|row| row.measure == "overlap") {
         let CorrelationRow { model, task, level, attribute, n, .. } = row;
-        let CorrelationRow { pearson, pearson_p, spearman, spearman_p, ci_low, ci_high, .. } = row;
-        let interval = match (ci_low, ci_high) {
-            (Some(low), Some(high)) => format!("{} to {}", number(Some(*low), 2), number(Some(*high), 2)),
-            _ => String::new(),
-        };
+        let CorrelationRow { pearson, pearson_p, spearman, spearman_p, .. } = row;
         let cells = [
             task.clone(),
             level.to_string(),
             attribute.clone(),
             n.to_string(),
             number(*pearson, 3),
-            interval,
+            interval(row),
             p_value(*pearson_p),
             number(*spearman, 3),
             p_value(*spearman_p),
-            p_value(permuted(analysis, row, "pearson", "languages")),
-            p_value(permuted(analysis, row, "pearson-of-changes", "changes")),
+            p_value(permuted(&analysis.inference, row, "pearson", "languages")),
+            p_value(permuted(&analysis.inference, row, "pearson-of-changes", "changes")),
         ];
         table.row(several.then(|| model.clone()).into_iter().chain(cells));
     }
     table
 }
 
+/// Pearson's interval.
+pub(super) fn interval(row: &CorrelationRow) -> String {
+    match (row.ci_low, row.ci_high) {
+        (Some(low), Some(high)) => format!("{} to {}", number(Some(low), 2), number(Some(high), 2)),
+        _ => String::new(),
+    }
+}
+
 /// The p-value of a correlation by permutation of `unit`s.
-fn permuted(analysis: &Analysis, row: &CorrelationRow, estimator: &str, unit: &str) -> Option<f64> {
+pub(super) fn permuted(inference: &[InferenceRow], row: &CorrelationRow, estimator: &str, unit: &str) -> Option<f64> {
     let key = (&row.model, &row.task, row.level, &row.measure, &row.attribute);
     let same = |other: &&InferenceRow| {
         (&other.model, &other.task, other.level, &other.measure, &other.attribute) == key
             && (other.estimator.as_str(), other.method.as_str(), other.unit.as_str())
                 == (estimator, "permutation", unit)
     };
-    analysis.inference.iter().find(same).and_then(|found| found.p_value)
+    inference.iter().find(same).and_then(|found| found.p_value)
 }

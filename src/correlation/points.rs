@@ -99,15 +99,34 @@ pub fn points(
 /// The points of similarity, as [`points`] are of overlap. The measure is named `similarity:MEASURE:POOLING`, such as
 /// `similarity:cosine-centred:mean`, and has no attribute. Retrieval is the mean of both ways.
 ///
-/// `x` is the mean over sites: at [`Level::Pair`] of the source language with that language, at [`Level::Average`] over all
-/// languages too. The sites are those where the measure has a value for every pair with the source at every step
+/// `x` is the mean over sites: at [`Level::Pair`] of the source language with that language, at [`Level::Average`] over these
+/// languages too. Languages that have no score of the model enter neither level, and `y` at [`Level::Average`] is the mean over those that
+/// enter, without the source: both sides are of the same languages. The sites are those where the measure has a value for every pair with the source at every step
 /// ([`by_step`](crate::similarity::by_step()) has the same).
 pub fn similarity_points(rows: &[Similarity], scores: &TransferScores, source: &str) -> Vec<Point> {
-    let with_source: Vec<Similarity> =
-        rows.iter().filter(|row| row.language_a == source || row.language_b == source).cloned().collect();
-    if with_source.is_empty() && !rows.is_empty() {
+    fn other<'a>(row: &'a Similarity, source: &str) -> Option<(&'a str, &'a str)> {
+        match (row.language_a.as_str(), row.language_b.as_str()) {
+            (a, b) if a == source => Some((&row.model, b)),
+            (a, b) if b == source => Some((&row.model, a)),
+            _ => None,
+        }
+    }
+    let others: BTreeSet<(&str, &str)> = rows.iter().filter_map(|row| other(row, source)).collect();
+    if others.is_empty() && !rows.is_empty() {
         without_source("similarity", source);
     }
+    let scored: BTreeSet<(&str, &str)> =
+        scores.scores().map(|row| (row.model.as_str(), row.language.as_str())).collect();
+    for (model, language) in others.difference(&scored) {
+        tracing::warn!("no transfer scores of `{language}` by {model}: its similarity enters no correlation");
+    }
+    let common: BTreeSet<(&str, &str)> = others.intersection(&scored).copied().collect();
+    let with_source: Vec<Similarity> =
+        rows.iter().filter(|row| other(row, source).is_some_and(|key| common.contains(&key))).cloned().collect();
+    let of_common =
+        scores.scores().filter(|row| common.contains(&(row.model.as_str(), row.language.as_str()))).cloned();
+    // A part of a table without repetitions has none.
+    let Ok(scores) = TransferScores::new(of_common.collect()) else { return Vec::new() };
     let name = |measure: &str, pooling: SentencePooling| format!("similarity:{measure}:{pooling}");
     let averages = by_step(&with_source);
     let mut measured = Vec::new();
@@ -131,7 +150,7 @@ pub fn similarity_points(rows: &[Similarity], scores: &TransferScores, source: &
             value: row.value,
         });
     }
-    join(&measured, &models(rows.iter().map(|row| row.model.as_str())), scores)
+    join(&measured, &models(rows.iter().map(|row| row.model.as_str())), &scores)
 }
 
 fn models<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {

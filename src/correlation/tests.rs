@@ -308,9 +308,17 @@ fn similarity_is_correlated_as_overlap_is() {
         assert!((row.pearson.unwrap() - same.pearson.unwrap()).abs() < 1e-12);
         assert_eq!(row.spearman, same.spearman);
     }
-    // Over languages: (0 + .3) / 2 + .1 i + (the mean shift of sites, (0 + .02) / 2); the score is the mean of three.
+    // Over languages: (0 + .3) / 2 + .1 i + (the mean shift of sites, (0 + .02) / 2); the score is the mean of these two, without
+    // the source's.
     let average = points.iter().find(|p| p.level == Level::Average && p.step == Step::Number(3)).unwrap();
-    assert!((average.x - (0.15 + 0.2 + 0.01)).abs() < 1e-12 && (average.y - (0.24 + 0.88 + 0.34) / 3.0).abs() < 1e-12);
+    assert!((average.x - (0.15 + 0.2 + 0.01)).abs() < 1e-12, "{average:?}");
+    assert!((average.y - (0.24 + 0.34) / 2.0).abs() < 1e-12, "{average:?}");
+    // A language without scores does not enter the mean of similarities either.
+    for step in [Step::Number(1), Step::Number(3)] {
+        rows.push(similarity(step, 3, "zh", "retrieval-a-to-b", Some(0.9)));
+        rows.push(similarity(step, 3, "zh", "retrieval-b-to-a", Some(0.9)));
+    }
+    assert_eq!(similarity_points(&rows, &scores, "en"), points);
     assert_eq!(influence.iter().filter(|row| row.level == Level::Average && row.task == "xnli").count(), 4);
 }
 

@@ -111,7 +111,12 @@ impl Plan {
         study.check()?;
         let out = out.as_ref().to_path_buf();
         let device = device::parse(&study.device)?;
-        let series = Series::find(&study.series, &study.checkpoints)?;
+        let mut checkpoints = study.checkpoints.clone();
+        if shard.is_some() && checkpoints.evict {
+            tracing::warn!("a shard leaves weights in the Hub's cache: another may be at them; delete them when all shards are done");
+            checkpoints.evict = false;
+        }
+        let series = Series::find(&study.series, &checkpoints)?;
         let given = scores(study, &series)?;
         let languages = read_treebanks(study)?;
         let widths = check_configurations(study, &series)?;

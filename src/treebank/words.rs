@@ -103,12 +103,13 @@ impl Word {
     ///
     /// # Examples
     /// ```
-    /// use isogloss::treebank::{conllu, ReadSettings, Treebank};
+    /// use isogloss::treebank::{conllu, ReadSettings, Scheme, Treebank};
     /// let text = "1-2\tit's\t_\t_\t_\t_\t_\t_\t_\t_\n\
     ///     1\tit\tit\tPRON\t_\tPerson=3\t2\tnsubj\t_\t_\n\
     ///     2\t's\tbe\tAUX\t_\tTense=Pres|VerbForm=Fin\t0\troot\t_\t_\n";
     /// let stream = conllu::Reader::new(text.as_bytes(), "its.conllu");
-    /// let its = &Treebank::read_stream("en", stream, &ReadSettings::default())?.words[0];
+    /// let settings = ReadSettings { scheme: Scheme::Ud, ..ReadSettings::default() };
+    /// let its = &Treebank::read_stream("en", stream, &settings)?.words[0];
     /// assert_eq!(its.lemma_of("Tense"), Some("be"));
     /// assert_eq!((its.lemma_of("Person"), its.lemma.as_deref()), (Some("it"), Some("it+be")));
     /// # Ok::<(), isogloss::Error>(())

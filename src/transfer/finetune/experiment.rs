@@ -122,7 +122,7 @@ impl Experiment {
         Ok(Data { train, dev, test, labels })
     }
 
-    /// What the runs are of: all that may change a score but the weights and the seed.
+    /// What the runs are of: all that may change a score but the checkpoint, its tokenizer and the seed.
     fn identity(&self, data: &Data) -> Result<BTreeMap<String, Value>> {
         let value = |value: serde_json::Result<Value>| value.map_err(|error| Error::Data(error.to_string()));
         let of = |gold: &Gold| json!({ "language": gold.language, "sha256": gold.sha256 });
@@ -145,7 +145,8 @@ impl Experiment {
     }
 
     /// Runs what is not done yet. After every run the record beside `table` and the table are written anew, each whole, so
-    /// that nothing done is lost, whatever stops the next one; a run whose checkpoint has other weights by now is done again.
+    /// that nothing done is lost, whatever stops the next one. A run whose checkpoint has another configuration, other weights or another
+    /// tokenizer by now is done again, and so is one whose adapter is to be saved but is not there.
     ///
     /// The table has the columns `model,step,task,language,score,seed`, a row a language and metric of the task.
     ///
@@ -164,13 +165,16 @@ impl Experiment {
         for (i, checkpoint) in series.in_turn().enumerate() {
             let checkpoint = checkpoint?;
             let weights = hash_weights(&checkpoint)?;
-            let todo: Vec<u64> =
-                self.seeds.iter().copied().filter(|seed| !runs.has(checkpoint.step(), *seed, &weights)).collect();
+            let tokenizer = Tokenizer::open(checkpoint.tokenizer()?)?;
+            let is_done = |seed: &u64| {
+                let saved = self.saved(&checkpoint, *seed).is_none_or(|folder| folder.is_dir());
+                saved && runs.has(checkpoint.step(), *seed, &weights, tokenizer.sha256())
+            };
+            let todo: Vec<u64> = self.seeds.iter().copied().filter(|seed| !is_done(seed)).collect();
             resumed += self.seeds.len() - todo.len();
             if todo.is_empty() {
                 continue;
             }
-            let tokenizer = Tokenizer::open(checkpoint.tokenizer()?)?;
             let texts = match tokenised.take().filter(|texts| texts.sha256 == tokenizer.sha256()) {
                 Some(texts) => texts,
                 None => self.tokenise(&data, &tokenizer)?,
@@ -201,6 +205,12 @@ impl Experiment {
         runs.scores(&|_| true)?.write(table)?;
         let scores = runs.scores(&wanted)?;
         Ok(Outcome { scores, runs: runs.runs.into_iter().filter(wanted).collect(), resumed })
+    }
+
+    /// Where the adapter of a run is saved, if it is.
+    fn saved(&self, checkpoint: &Checkpoint, seed: u64) -> Option<PathBuf> {
+        let folder = self.save.as_ref()?;
+        Some(folder.join(checkpoint.step().to_string()).join(format!("seed{seed}")))
     }
 
     fn tokenise(&self, data: &Data, tokenizer: &Tokenizer) -> Result<Tokenised> {
@@ -238,8 +248,7 @@ impl Experiment {
             let found = scored(&tuned, encoded)?.into_iter().filter_map(|(task, score)| Some((task, score?)));
             scores.insert(language.clone(), found.collect());
         }
-        if let Some(folder) = &self.save {
-            let folder = folder.join(checkpoint.step().to_string()).join(format!("seed{seed}"));
+        if let Some(folder) = self.saved(checkpoint, seed) {
             tuned.save(folder, &self.task, &checkpoint.dir().display().to_string())?;
         }
         let mut left: BTreeMap<String, Left> =

@@ -1,6 +1,7 @@
 //! The file of what is done: a run is a checkpoint and a seed.
 
 use super::{Left, Training};
+use crate::bloom::Config;
 use crate::checkpoint::{Checkpoint, Step};
 use crate::transfer::{TransferScore, TransferScores};
 use crate::{files, Error, Result};
@@ -19,7 +20,7 @@ pub struct Run {
     pub step: Step,
     /// The seed.
     pub seed: u64,
-    /// SHA-256 of a sample of the checkpoint's weights.
+    /// SHA-256 of the checkpoint's configuration and a sample of its weights.
     pub weights_sha256: String,
     /// SHA-256 of the tokenizer's file.
     pub tokenizer_sha256: String,
@@ -74,8 +75,11 @@ impl Runs {
         Ok(there)
     }
 
-    pub(super) fn has(&self, step: Step, seed: u64, weights_sha256: &str) -> bool {
-        self.runs.iter().any(|run| run.step == step && run.seed == seed && run.weights_sha256 == weights_sha256)
+    /// Whether a run is there, of these weights and this tokenizer.
+    pub(super) fn has(&self, step: Step, seed: u64, weights_sha256: &str, tokenizer_sha256: &str) -> bool {
+        let files = (weights_sha256, tokenizer_sha256);
+        let same = |run: &&Run| (run.step, run.seed) == (step, seed);
+        self.runs.iter().filter(same).any(|run| (&*run.weights_sha256, &*run.tokenizer_sha256) == files)
     }
 
     /// Adds a run, in place of one of the same step and seed.
@@ -163,13 +167,15 @@ mod by_language {
 const PIECES: usize = 64;
 const PIECE: usize = 64;
 
-/// A hash of names, shapes and a sample of the values: enough to tell one step's weights from another's without reading
-/// gigabytes.
+/// A hash of the configuration, and of names, shapes and a sample of the values of the weights: enough to tell one step's from
+/// another's without reading gigabytes.
 pub(super) fn hash_weights(checkpoint: &Checkpoint) -> Result<String> {
     let weights = checkpoint.weights()?;
     let mut names: Vec<&str> = weights.names().collect();
     names.sort_unstable();
     let mut hash = Sha256::new();
+    let config = Config::read(checkpoint.config())?;
+    hash.update(serde_json::to_vec(&config).map_err(|error| Error::Data(error.to_string()))?);
     for name in names {
         let Some(weight) = weights.get(name) else { continue };
         hash.update((name.len() as u64).to_le_bytes());
