@@ -86,7 +86,7 @@ struct Options {
     /// The type the model computes in: `f32`, `bf16` or `f16`
     #[arg(long)]
     dtype: Option<Dtype>,
-    /// Do not look the series over for faults before starting, which reads all weights once
+    /// Do not look the series over for faults before starting (weights are read once all the same, to tell one step's from another's)
     #[arg(long)]
     no_audit: bool,
     /// Folder for results, tables, summary and plots [default: the description's `output`, or isogloss-out]

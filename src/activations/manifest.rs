@@ -193,12 +193,12 @@ impl Manifest {
         if bytes > MAX_BYTES {
             return Err(Error::file(path, format!("is {bytes} bytes long; a manifest has at most {MAX_BYTES}")));
         }
-        let text = fs::read_to_string(path).map_err(Error::io(path, "read"))?;
+        let text = fs::read(path).map_err(Error::io(path, "read"))?;
         let malformed = |e: serde_json::Error| {
             Error::file(path, format!("is no manifest of a store: {e}; remove the folder and extract again"))
         };
         // The version first: another one may have other fields.
-        let value: Value = serde_json::from_str(&text).map_err(malformed)?;
+        let value: Value = serde_json::from_slice(&text).map_err(malformed)?;
         let format = value.get("format").and_then(Value::as_u64);
         if format != Some(u64::from(FORMAT)) {
             let found = format.map_or("none".to_string(), |format| format.to_string());

@@ -57,7 +57,9 @@ pub fn anisotropy(a: &States<'_>, b: &States<'_>) -> Result<f64, Undefined> {
 
 /// The anisotropy-adjusted cosine of Ethayarajh 2019 (arXiv 1909.00512): [`cosine`] less [`anisotropy`].
 ///
-/// 0 where a translation is as near as any sentence of the same language is; negative where it is further away.
+/// The paper adjusts for random pairs of the kind that is compared; here they are of one language, so that the value says how much
+/// further a translation is than a sentence of the same language: 0 where it is as near, negative where languages lie apart.
+/// [`cosine`] less [`cosine_mismatched`] is what translation adds across the two languages.
 ///
 /// # Errors
 /// As [`cosine_mismatched`].

@@ -141,7 +141,7 @@ pub struct Study {
     /// How words become subwords.
     #[serde(default)]
     pub tokenisation: Tokenisation,
-    /// Whether the series is looked over before time is spent on it ([`crate::audit`]), which reads all weights once; by
+    /// Whether the series is looked over before time is spent on it ([`crate::audit`]); by
     /// default it is, and what is found is a warning and a note.
     #[serde(default = "default_audit")]
     pub audit: bool,

@@ -52,9 +52,13 @@ fn unique() -> u128 {
 }
 
 fn read(path: &Path) -> Result<Option<usize>> {
-    match fs::read_to_string(path) {
+    match fs::read(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        text => Ok(text.map_err(Error::io(path, "read"))?.trim().parse().ok().filter(|threads| *threads > 0)),
+        bytes => {
+            let bytes = bytes.map_err(Error::io(path, "read"))?;
+            let number = std::str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse().ok());
+            Ok(number.filter(|threads| *threads > 0))
+        }
     }
 }
 
@@ -74,7 +78,7 @@ mod tests {
         let told = Study { threads: Some(7), ..study.clone() };
         assert_eq!((of(&told, dir.path()).unwrap(), keep(&told, dir.path(), 7).unwrap()), (7, 7));
         assert_eq!(fs::read_dir(dir.path().join("cells")).unwrap().count(), 1);
-        fs::write(path(dir.path()), "damaged").unwrap();
+        fs::write(path(dir.path()), b"\xff").unwrap();
         assert!(of(&study, dir.path()).unwrap() >= 1);
         assert_eq!((keep(&study, dir.path(), 4).unwrap(), of(&study, dir.path()).unwrap()), (4, 4));
     }

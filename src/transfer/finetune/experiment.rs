@@ -186,10 +186,9 @@ impl Experiment {
                 let run =
                     self.one(&checkpoint, &weights, &texts, &data.labels, seed, watcher).map_err(
                         |error| match error {
-                            Error::Data(message) => {
-                                Error::Data(format!("step {}, seed {seed}: {message}", checkpoint.step()))
-                            }
-                            other => other,
+                            // It names its file.
+                            Error::Io { .. } => error,
+                            other => Error::Data(format!("step {}, seed {seed}: {other}", checkpoint.step())),
                         },
                     )?;
                 tracing::info!(step = %run.step, seed, best_epoch = run.training.best_epoch, "run done");
