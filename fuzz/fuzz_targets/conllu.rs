@@ -20,8 +20,13 @@ fuzz_target!(|text: &[u8]| {
     }
     for multiword in [Multiword::Surface, Multiword::Parts] {
         let settings = ReadSettings { scheme: Scheme::Ud, multiword, lenient: true };
-        let Ok(treebank) = Treebank::read_stream("es", Reader::new(text, "fuzz.conllu"), &settings) else {
-            panic!("lenient reading stopped");
+        let treebank = match Treebank::read_stream("es", Reader::new(text, "fuzz.conllu"), &settings) {
+            Ok(treebank) => treebank,
+            Err(error) => {
+                // Nobody knows which columns follow.
+                assert!(error.to_string().contains("global.columns"), "lenient reading stopped: {error}");
+                continue;
+            }
         };
         assert_eq!(treebank.sentences.len(), sentences.len());
         assert_eq!(treebank.sentences().map(<[_]>::len).sum::<usize>(), treebank.words.len());
