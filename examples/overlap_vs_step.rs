@@ -125,7 +125,7 @@ struct Mode {
     /// Write the tables of what is there, and compute nothing
     #[arg(long, conflicts_with = "slurm")]
     merge: bool,
-    /// Print a script for `sbatch`: an array of N tasks, a shard each, and a job that merges (docs/cluster.md)
+    /// Print a script for Slurm: an array of N tasks, a shard each, and a job that merges (docs/cluster.md)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     slurm: Option<u32>,
 }
@@ -207,12 +207,13 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     start_log();
     let options = Options::parse();
-    let (mode, out) = (options.mode.clone(), options.out.clone());
+    let (mode, out, file) = (options.mode.clone(), options.out.clone(), options.study.clone());
     let study = options.study()?;
     study.check()?;
     let out = out.or(study.output.clone()).unwrap_or_else(|| PathBuf::from("isogloss-out"));
+    file.map_or(Ok(()), |file| spare(&file, &study, &out))?;
     if let Some(tasks) = mode.slurm {
-        print!("{}", slurm::script(tasks, &out)?);
+        say!("{}", slurm::script(tasks, &out)?)?;
         return Ok(());
     }
     if mode.dry_run {
@@ -237,6 +238,18 @@ fn run() -> Result<()> {
     }
     let failed: usize = failures.iter().map(|failure| failure.cells).sum();
     ensure!(failed == 0, "{failed} cells failed; run the study again to try them again{}", first(&failures));
+    Ok(())
+}
+
+/// Refuses to write the description in full over the one that was read, unless they are the same.
+fn spare(file: &Path, study: &Study, out: &Path) -> Result<()> {
+    let written = out.join("study.toml");
+    let same_file = matches!((file.canonicalize(), written.canonicalize()), (Ok(a), Ok(b)) if a == b);
+    ensure!(
+        !same_file || std::fs::read_to_string(file)? == study.to_toml()?,
+        "{}: the study would write its description in full over this one; give another folder with --out",
+        file.display()
+    );
     Ok(())
 }
 

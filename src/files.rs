@@ -5,9 +5,12 @@
 
 use crate::{Error, Result};
 use std::fs::{self, TryLockError};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::OnceLock;
+use std::time::Duration;
 
 /// Writes `path` through a temporary file that is renamed once `write` has succeeded.
 ///
@@ -36,7 +39,7 @@ pub fn replace(path: impl AsRef<Path>, make: impl FnOnce(&Path) -> Result<()>) -
         .ok_or_else(|| Error::file(path, "is not the name of a file; give one inside an existing folder"))?;
     let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
     // The extension stays last: some writers choose their format by it.
-    let temporary = path.with_file_name(format!(".tmp-{}-{unique}-{}", std::process::id(), name.to_string_lossy()));
+    let temporary = path.with_file_name(format!(".tmp-{}-{unique}-{}", process(), name.to_string_lossy()));
     let made = make(&temporary).and_then(|()| fs::rename(&temporary, path).map_err(Error::io(path, "rename to")));
     if made.is_err() {
         // Best effort: the first error is the one to report.
@@ -45,27 +48,75 @@ pub fn replace(path: impl AsRef<Path>, make: impl FnOnce(&Path) -> Result<()>) -
     made
 }
 
-/// A lock on a file or folder, as long as it lives; the system frees it when the process ends, however it does.
+/// Sixteen hexadecimal digits that tell this process from every other, also from those of other machines, whose process
+/// numbers may be the same.
+pub(crate) fn process() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| {
+        // The hasher's keys are drawn anew by each process from the system's random numbers.
+        let drawn = RandomState::new().hash_one((std::process::id(), std::time::SystemTime::now()));
+        format!("{drawn:016x}")
+    })
+}
+
+/// A lock on a file, as long as it lives; the system frees it when the process ends, however it does.
 #[derive(Debug)]
 pub struct Lock {
     /// None where the file system has no locks.
     _file: Option<fs::File>,
 }
 
-/// Locks an open file or folder against other processes, or `None` if another has it. Some network file systems have no
-/// locks: there it warns, and everybody gets it.
+impl Lock {
+    /// Whether others are kept out: not where the file system has no locks.
+    pub fn is_real(&self) -> bool {
+        self._file.is_some()
+    }
+}
+
+/// Locks the file at `path`, which is made if need be, against other processes, or `None` if another has it. Some network file
+/// systems have no locks: there it warns, and everybody gets it. (The file is opened for writing: elsewhere on networks no other can be
+/// locked.)
 ///
 /// # Errors
-/// [`Error::Io`] if the system cannot say.
-pub fn try_lock(file: fs::File, path: impl AsRef<Path>) -> Result<Option<Lock>> {
-    let path = path.as_ref();
-    match file.try_lock() {
+/// [`Error::Io`] if it cannot be opened.
+pub fn try_lock(path: impl AsRef<Path>) -> Result<Option<Lock>> {
+    lock_with(path.as_ref(), fs::File::try_lock)
+}
+
+/// As [`try_lock`], for a lock that any number of processes have at a time, but none beside one of [`try_lock`].
+///
+/// # Errors
+/// As [`try_lock`].
+pub fn try_lock_shared(path: impl AsRef<Path>) -> Result<Option<Lock>> {
+    lock_with(path.as_ref(), fs::File::try_lock_shared)
+}
+
+fn lock_with(path: &Path, lock: impl Fn(&fs::File) -> Result<(), TryLockError>) -> Result<Option<Lock>> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(Error::io(folder, "create"))?;
+    }
+    let mut options = fs::File::options();
+    let file = options.read(true).append(true).create(true).open(path).map_err(Error::io(path, "open"))?;
+    match lock(&file) {
         Ok(()) => Ok(Some(Lock { _file: Some(file) })),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => {
             tracing::warn!(path = %path.display(), %error, "cannot be locked: let no two processes write it");
             Ok(Some(Lock { _file: None }))
         }
+    }
+}
+
+/// Waits for the lock that [`try_lock`] takes.
+///
+/// # Errors
+/// As [`try_lock`].
+pub fn lock(path: impl AsRef<Path>) -> Result<Lock> {
+    loop {
+        if let Some(lock) = try_lock(path.as_ref())? {
+            return Ok(lock);
+        }
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
@@ -83,7 +134,7 @@ pub fn remove_leftovers(path: impl AsRef<Path>) -> Result<()> {
         // `.tmp-PROCESS-COUNT-NAME`
         let rest = found.strip_prefix(".tmp-").and_then(|rest| rest.strip_suffix(&format!("-{name}")));
         let numbers = rest.and_then(|rest| rest.split_once('-'));
-        let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         if numbers.is_some_and(|(process, count)| number(process) && number(count)) {
             fs::remove_file(entry.path()).map_err(Error::io(entry.path(), "remove"))?;
         }
@@ -98,7 +149,7 @@ pub fn remove_leftovers(path: impl AsRef<Path>) -> Result<()> {
 pub fn writable_dir(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
     fs::create_dir_all(path).map_err(Error::io(path, "create the output folder"))?;
-    let trial = path.join(format!(".tmp-{}-trial", std::process::id()));
+    let trial = path.join(format!(".tmp-{}-trial", process()));
     fs::write(&trial, b"").map_err(Error::io(path, "write to the output folder"))?;
     fs::remove_file(&trial).map_err(Error::io(path, "write to the output folder"))
 }
@@ -122,13 +173,26 @@ mod tests {
     fn leftovers_of_one_file_go_and_no_others() {
         let dir = tempfile::tempdir().unwrap();
         let names =
-            [".tmp-12-0-a.csv", ".tmp-7-13-a.csv", ".tmp-12-0-b-a.csv", ".tmp-12-0-b.csv", "a.csv", ".tmp-x-a.csv"];
+            [".tmp-12-0-a.csv", ".tmp-7f-13-a.csv", ".tmp-12-0-b-a.csv", ".tmp-12-0-b.csv", "a.csv", ".tmp-x-a.csv"];
         for name in names {
             fs::write(dir.path().join(name), "x").unwrap();
         }
         remove_leftovers(dir.path().join("a.csv")).unwrap();
         let there: Vec<bool> = names.iter().map(|name| dir.path().join(name).exists()).collect();
         assert_eq!(there, [false, false, true, true, true, true]);
+    }
+
+    #[test]
+    fn one_has_the_lock_or_several_share_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("below").join("a.lock");
+        let one = try_lock(&path).unwrap().unwrap();
+        assert!(one.is_real() && try_lock(&path).unwrap().is_none() && try_lock_shared(&path).unwrap().is_none());
+        drop(one);
+        let both = [try_lock_shared(&path).unwrap().unwrap(), try_lock_shared(&path).unwrap().unwrap()];
+        assert!(try_lock(&path).unwrap().is_none());
+        drop(both);
+        assert!(lock(&path).unwrap().is_real());
     }
 
     #[test]

@@ -174,7 +174,7 @@ fn damaged_results_are_done_again_and_no_others() {
     fs::remove_file(place.cells("out", "3000", "qb.cells")).unwrap();
     fs::write(place.cells("out", "3000", "_checkpoint.weights"), "nonsense\n").unwrap();
     fs::write(place.cells("out", "3000", "qa.probes"), "").unwrap();
-    let activations = fs::read_dir(place.path("out/activations/series")).unwrap().next().unwrap().unwrap().path();
+    let activations = fs::read_dir(place.path("out/activations/series/qa/0")).unwrap().next().unwrap().unwrap().path();
     fs::write(activations.join("manifest.json"), "{").unwrap();
     let again = place.computes("out", &["--keep-activations"]);
     assert!((4..CELLS).contains(&again), "{again}");
@@ -207,7 +207,7 @@ fn a_checkpoint_that_cannot_be_loaded_fails_alone() {
     assert!(!status.success() && String::from_utf8_lossy(&stderr).contains("no cell is done"));
     // With --fail-fast it is refused before any work.
     let Output { status, .. } = place.run("strict", &["--fail-fast"]);
-    assert!(!status.success() && !place.path("strict").exists());
+    assert!(!status.success() && !place.path("strict/log.jsonl").exists());
     place.mend(STEPS[1], "model.safetensors");
     assert_eq!(place.computes("out", &[]), CELLS / 2);
     same(&place.tables("out"));
@@ -228,6 +228,56 @@ fn a_full_disk_stops_it_and_a_rerun_completes_it() {
     assert!(!status.success() && stderr.contains("cannot write") && !stderr.contains("panicked"), "{stderr}");
     place.succeed("out", &[]);
     same(&place.tables("out"));
+}
+
+#[test]
+fn what_only_merges_or_asks_needs_no_gpu() {
+    let place = Place::new();
+    place.succeed("out", &[]);
+    let on_gpu = ["--set", "device=cuda:0"];
+    let dry = place.succeed("out", &[&on_gpu[..], &["--dry-run"]].concat());
+    assert!(dry.contains("of which 0 are done and 16 would be computed"), "{dry}");
+    let Output { status, stderr, .. } = place.run("out", &[&on_gpu[..], &["--merge"]].concat());
+    let stderr = String::from_utf8_lossy(&stderr);
+    assert!(!status.success() && stderr.contains("no cell is done: not done yet"), "{stderr}");
+}
+
+#[test]
+fn a_description_is_not_written_over() {
+    let place = Place::new();
+    let out = place.path("out");
+    place.succeed("out", &[]);
+    let file = out.join("study.toml");
+    let in_full = fs::read_to_string(&file).unwrap();
+    let run = |options: &[&str]| {
+        let program = place.study("out").get_program().to_owned();
+        let out = out.to_str().unwrap();
+        Command::new(program)
+            .args(["--study", &format!("{out}/study.toml"), "--out", out])
+            .args(options)
+            .output()
+            .unwrap()
+    };
+    // What a study wrote describes it, and may be given again.
+    assert!(run(&[]).status.success());
+    assert_eq!(fs::read_to_string(&file).unwrap(), in_full);
+    fs::write(&file, format!("# Mine.\n{in_full}")).unwrap();
+    let Output { status, stderr, .. } = run(&[]);
+    let stderr = String::from_utf8_lossy(&stderr);
+    assert!(!status.success() && stderr.contains("another folder with --out"), "{stderr}");
+    assert!(fs::read_to_string(&file).unwrap().starts_with("# Mine."));
+}
+
+#[test]
+fn activations_left_by_a_kill_go_and_kept_ones_stay() {
+    let place = Place::new();
+    place.succeed("out", &["--keep-activations"]);
+    let kept = place.path("out/activations/series");
+    let left = place.path("out/scratch/series/qa/0/0123456789abcdef");
+    fs::create_dir_all(&left).unwrap();
+    fs::write(left.join("00000.safetensors"), "x").unwrap();
+    assert_eq!(place.computes("out", &[]), 0);
+    assert!(kept.join("qa/0").is_dir() && !place.path("out/scratch").exists());
 }
 
 #[test]
@@ -256,6 +306,47 @@ fn shards_and_a_merge_are_one_study() {
     place.succeed("out", &["--merge"]);
     same(&place.tables("out"));
     assert_eq!(place.computed("out"), CELLS);
+}
+
+#[test]
+fn the_script_for_slurm_submits_shards_and_a_merge_and_does_them() {
+    let place = Place::new();
+    let name = "out of 100% 'quoted'";
+    let script = place.path("study.sbatch");
+    fs::write(&script, place.succeed(name, &["--slurm", "3"])).unwrap();
+    assert!(!place.path(name).exists());
+    // Slurm's program, which here keeps what it is given and names jobs 71 and 72.
+    let sbatch = place.path("sbatch");
+    let text = "#!/bin/bash\nprintf '%s\\n' \"$@\" END >>\"$0.log\"\necho \"7$(grep -c END \"$0.log\");cluster\"\n";
+    fs::write(&sbatch, text).unwrap();
+    Command::new("chmod").arg("+x").arg(&sbatch).status().unwrap();
+    let mut paths = vec![place.path("")];
+    paths.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
+    let bash = |task: Option<usize>, options: &[&str]| {
+        let mut bash = Command::new("bash");
+        bash.arg(&script)
+            .args(options)
+            .env("PATH", std::env::join_paths(&paths).unwrap())
+            .env("SLURM_CPUS_PER_TASK", "2");
+        task.map(|task| bash.env("SLURM_ARRAY_TASK_ID", task.to_string()));
+        let Output { status, stdout, stderr } = bash.output().unwrap();
+        assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
+        String::from_utf8(stdout).unwrap()
+    };
+    let told = bash(None, &["--time=1:00:00", "--mem=4G"]);
+    assert!(told.starts_with("job 71 does 3 shards, then job 72 writes the tables"), "{told}");
+    let submitted = fs::read_to_string(place.path("sbatch.log")).unwrap();
+    let jobs: Vec<Vec<&str>> = submitted.split("END\n").map(|job| job.lines().collect()).collect();
+    let logs = place.path(name).join("slurm").to_string_lossy().replace('%', "%%");
+    let script = script.to_str().unwrap();
+    let logs = [format!("--output={logs}/%A_%a.log"), format!("--output={logs}/%A_merge.log")];
+    assert_eq!(jobs[0], ["--parsable", &logs[0], "--time=1:00:00", "--mem=4G", script]);
+    let merge = ["--array=0", "--dependency=afterany:71", script];
+    assert_eq!(jobs[1], [&["--parsable", &logs[1], "--time=1:00:00", "--mem=4G"][..], &merge].concat());
+    (1..=3).for_each(|task| drop(bash(Some(task), &[])));
+    assert_eq!(place.computed(name), CELLS);
+    bash(Some(0), &[]);
+    same(&place.tables(name));
 }
 
 #[test]

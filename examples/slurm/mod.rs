@@ -1,12 +1,12 @@
-//! A script for Slurm's `sbatch`: shards as a job array, and a job that merges them.
+//! A script for Slurm: shards as a job array, and a job that merges them.
 
 use anyhow::{Context, Result};
 use std::path::Path;
 
-/// The script of an array of `tasks`, each doing its shard of what this process was asked for.
+/// The script of `tasks` tasks, each doing its shard of what this process was asked for, and of a task 0 that merges.
 ///
-/// A task that is killed or whose node goes down is requeued, and goes on where it was. The merge waits for all tasks, whether or
-/// not they succeeded, since tables say what is missing.
+/// Run by bash, it submits itself twice: the array, and the merge that waits until all tasks have ended, whether or not they
+/// succeeded, since tables say what is missing. A task whose node goes down is requeued, and goes on where it was.
 pub fn script(tasks: u32, out: &Path) -> Result<String> {
     let program = std::env::current_exe().context("this program's path is not known")?;
     let here = std::env::current_dir().context("the folder this runs in is not known")?;
@@ -20,8 +20,6 @@ pub fn script(tasks: u32, out: &Path) -> Result<String> {
             _ => arguments.push(quoted(&argument)),
         }
     }
-    let out_text = quoted(&out.to_string_lossy());
-    let command = format!("{} --out {out_text}", arguments.join(" "));
     let library = std::env::var("LD_LIBRARY_PATH").unwrap_or_default();
     let library =
         if library.is_empty() { String::new() } else { format!("export LD_LIBRARY_PATH={}\n", quoted(&library)) };
@@ -31,22 +29,32 @@ pub fn script(tasks: u32, out: &Path) -> Result<String> {
 #SBATCH --array=1-{tasks}
 #SBATCH --requeue
 #SBATCH --open-mode=append
-#SBATCH --output={log}/slurm-%A_%a.log
-# Submit with: mkdir -p {out_text} && sbatch --parsable SCRIPT
-# Add what your cluster wants: --time, --cpus-per-task, --mem, --gres=gpu:1, --partition.
+# Submit with bash and the options of sbatch that your cluster wants (time, memory, partition, GPUs), which all tasks get:
+#     bash THIS_FILE --cpus-per-task=16 --mem=48G --time=24:00:00
+# The same again goes on with whatever was not done, as after a time limit.
 set -euo pipefail
+out={out}
+if [[ -z ${{SLURM_ARRAY_TASK_ID:-}} ]]; then
+    mkdir -p "$out/slurm"
+    logs=${{out//%/%%}}/slurm
+    job=$(sbatch --parsable --output="$logs/%A_%a.log" "$@" "$0")
+    job=${{job%%;*}}
+    merge=$(sbatch --parsable --output="$logs/%A_merge.log" "$@" --array=0 --dependency="afterany:$job" "$0")
+    echo "job $job does {tasks} shards, then job ${{merge%%;*}} writes the tables; their logs are in $out/slurm"
+    exit
+fi
 cd {here}
 {library}export RAYON_NUM_THREADS="${{SLURM_CPUS_PER_TASK:-${{SLURM_CPUS_ON_NODE:-1}}}}"
-# The first task submits the merge, once: it starts when all tasks have ended.
-if [[ ${{SLURM_ARRAY_TASK_ID}} == 1 && ${{SLURM_RESTART_COUNT:-0}} == 0 ]]; then
-    sbatch --job-name=isogloss-merge --dependency="afterany:${{SLURM_ARRAY_JOB_ID}}" --requeue \
-        --output={log}/slurm-merge-%j.log --wrap={merge}
+if [[ $SLURM_ARRAY_TASK_ID == 0 ]]; then
+    part=(--merge)
+else
+    part=(--shard "$SLURM_ARRAY_TASK_ID/{tasks}")
 fi
-exec {command} --shard "${{SLURM_ARRAY_TASK_ID}}/{tasks}"
+exec {command} --out "$out" "${{part[@]}}"
 "#,
-        log = out.display(),
+        out = quoted(&out.to_string_lossy()),
         here = quoted(&here.to_string_lossy()),
-        merge = quoted(&format!("cd {} && {command} --merge", quoted(&here.to_string_lossy()))),
+        command = arguments.join(" "),
     ))
 }
 

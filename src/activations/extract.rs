@@ -15,8 +15,10 @@ use std::path::Path;
 use std::sync::mpsc;
 use tch::{Device, Kind, Tensor};
 
-/// Rows of a shard take at most so many bytes, where their number would let them take more.
+/// Rows of a shard take at most so many bytes at eight sites of the residual stream, where their number would let them take more. Which sites are
+/// asked for must not count: shards decide what is batched together, and batches how rows are rounded.
 const MAX_SHARD_BYTES: usize = 512 << 20;
+const SITES_IN_SHARD: usize = 8;
 
 /// How to extract.
 ///
@@ -27,7 +29,7 @@ const MAX_SHARD_BYTES: usize = 512 << 20;
 /// | `batch_tokens` | 2048; 16384 on a GPU | subwords in a forward pass, at most (but at least a sentence) | above 0 |
 /// | `max_subwords` | 2048 | sentences as long as this or longer are skipped and counted | above 0 |
 /// | `refuse_empty_words` | no | a word without a subword is an error, not a counted skip | |
-/// | `shard_words` | 65536 | words whose sentences are sorted by length and batched together, and a store's shard, at most (but at least a sentence, and at most 512 MiB of rows) | above 0 |
+/// | `shard_words` | 65536 | words whose sentences are sorted by length and batched together, and a store's shard, at most (but at least a sentence, and at most as many as have 512 MiB of rows at eight sites of the residual stream) | above 0 |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtractionSettings {
     /// How a word's subwords become one vector.
@@ -65,8 +67,8 @@ impl ExtractionSettings {
         ExtractionSettings { batch_tokens, ..ExtractionSettings::default() }
     }
 
-    /// The settings for rows of these widths.
-    pub(crate) fn for_widths(&self, widths: &Widths) -> Result<Self> {
+    /// The settings for a model of this hidden size.
+    pub(crate) fn for_hidden_size(&self, hidden_size: usize) -> Result<Self> {
         for (name, value) in [
             ("batch_tokens", self.batch_tokens),
             ("max_subwords", self.max_subwords),
@@ -76,7 +78,7 @@ impl ExtractionSettings {
                 return Err(Error::parameter(name, "above 0", value));
             }
         }
-        let row_bytes = 4 * widths.values().sum::<usize>();
+        let row_bytes = 4 * SITES_IN_SHARD * hidden_size;
         let fit = MAX_SHARD_BYTES.checked_div(row_bytes).unwrap_or(usize::MAX).max(1);
         Ok(ExtractionSettings { shard_words: self.shard_words.min(fit), ..self.clone() })
     }
@@ -112,7 +114,7 @@ pub fn extract(
     wanted: impl Fn(&Word) -> bool,
 ) -> Result<Extraction> {
     let widths = widths(bloom, sites)?;
-    let settings = settings.for_widths(&widths)?;
+    let settings = settings.for_hidden_size(bloom.config().hidden_size)?;
     let mut plans = Vec::new();
     cut(sentences, tokenizer, &settings, &wanted, &|_| false, &mut |plan| {
         plans.push(plan);
@@ -156,7 +158,7 @@ pub fn extract_to(
 ) -> Result<Store> {
     let dir = dir.as_ref();
     let widths = widths(bloom, sites)?;
-    let settings = settings.for_widths(&widths)?;
+    let settings = settings.for_hidden_size(bloom.config().hidden_size)?;
     let description = describe(origin, bloom, tokenizer, sentences, &widths, &settings, &wanted)?;
     let hash = description.treebank_sha256.clone();
     let writer = Writer::open(dir, description)?;
@@ -217,7 +219,7 @@ pub fn sentence_states(
     poolings: &[SentencePooling],
 ) -> Result<BTreeMap<(Site, SentencePooling), Array2<f32>>> {
     let widths = widths(bloom, sites)?;
-    let settings = settings.for_widths(&widths)?;
+    let settings = settings.for_hidden_size(bloom.config().hidden_size)?;
     let mut jobs = Vec::new();
     for (row, sentence) in sentences.iter().enumerate() {
         let ids = tokenizer.encode(sentence)?;
@@ -383,4 +385,15 @@ fn host_values(tensor: &Tensor) -> Result<&[f32]> {
     // SAFETY: the tensor is on the host, contiguous and of so many float32; nothing writes to it while the slice borrows it:
     // what was queued on the device has been waited for.
     Ok(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<f32>(), tensor.numel()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_batched_together_depends_on_the_hidden_size_and_not_on_sites() {
+        let words = |hidden_size| ExtractionSettings::default().for_hidden_size(hidden_size).unwrap().shard_words;
+        assert_eq!([192, 256, 1024, 4096].map(words), [65536, 65536, 16384, 4096]);
+    }
 }

@@ -40,6 +40,8 @@ pub(crate) use describe::hash_words;
 pub use describe::Origin;
 #[cfg(feature = "torch")]
 pub use extract::{extract, extract_to, sentence_states, Extraction, ExtractionSettings};
+#[cfg(feature = "torch")]
+pub(crate) use writer::MANIFEST;
 
 use crate::treebank::Word;
 use crate::{Error, Result, Site};

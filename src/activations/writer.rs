@@ -13,7 +13,9 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-pub(super) const MANIFEST: &str = "manifest.json";
+pub(crate) const MANIFEST: &str = "manifest.json";
+/// There while a store is written.
+const LOCK: &str = ".lock";
 
 pub(super) fn tensors_path(dir: &Path, shard: usize) -> PathBuf {
     dir.join(format!("{shard:05}.safetensors"))
@@ -45,7 +47,7 @@ pub(super) struct Writer {
     manifest: Manifest,
     valid: BTreeSet<usize>,
     /// Held as long as the writer lives.
-    _lock: Option<files::Lock>,
+    lock: Option<files::Lock>,
 }
 
 impl Writer {
@@ -58,7 +60,7 @@ impl Writer {
         let path = dir.join(MANIFEST);
         if let Some(manifest) = complete(dir, &path, &description)? {
             let valid = manifest.shards.iter().map(|shard| shard.shard).collect();
-            return Ok(Writer { dir: dir.to_path_buf(), manifest, valid, _lock: None });
+            return Ok(Writer { dir: dir.to_path_buf(), manifest, valid, lock: None });
         }
         files::writable_dir(dir)?;
         let lock = lock(dir)?;
@@ -78,7 +80,7 @@ impl Writer {
                 (manifest, BTreeSet::new())
             }
         };
-        Ok(Writer { dir: dir.to_path_buf(), manifest, valid, _lock: lock })
+        Ok(Writer { dir: dir.to_path_buf(), manifest, valid, lock: Some(lock) })
     }
 
     /// What is known of the shards: their records, and whether their files are as recorded.
@@ -133,11 +135,16 @@ impl Writer {
             let message = format!("should name {shards} shards; remove the folder and extract again");
             return Err(Error::file(&path, message));
         }
-        if self.manifest.complete {
-            return Ok(());
+        if !self.manifest.complete {
+            self.manifest.complete = true;
+            self.manifest.write(&path)?;
         }
-        self.manifest.complete = true;
-        self.manifest.write(&path)
+        // Who finds the store complete writes nothing.
+        if self.lock.take().is_some() {
+            let lock = self.dir.join(LOCK);
+            fs::remove_file(&lock).map_err(Error::io(&lock, "remove"))?;
+        }
+        Ok(())
     }
 }
 
@@ -155,11 +162,9 @@ fn complete(dir: &Path, path: &Path, asked: &Description) -> Result<Option<Manif
 }
 
 /// Keeps other processes from writing the same store.
-fn lock(dir: &Path) -> Result<Option<files::Lock>> {
-    let folder = File::open(dir).map_err(Error::io(dir, "open"))?;
-    let lock = files::try_lock(folder, dir)?;
+fn lock(dir: &Path) -> Result<files::Lock> {
     let busy = || Error::file(dir, "is being written by another process; wait for it, or give another folder");
-    lock.ok_or_else(busy).map(Some)
+    files::try_lock(dir.join(LOCK))?.ok_or_else(busy)
 }
 
 /// Removes what a killed run left half written. Where there is no manifest yet, other files may not be there.
@@ -169,7 +174,7 @@ fn clear(dir: &Path, alone: bool) -> Result<()> {
         let path = entry.map_err(Error::io(dir, "read"))?.path();
         if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".tmp-")) {
             leftovers.push(path);
-        } else if alone {
+        } else if alone && !path.ends_with(LOCK) {
             let message = format!("holds {} but no `{MANIFEST}`; give an empty folder or a store", path.display());
             return Err(Error::file(dir, message));
         }

@@ -25,18 +25,12 @@ use tch::{Cuda, Device};
 /// # Ok::<(), isogloss::Error>(())
 /// ```
 pub fn parse(text: &str) -> Result<Device> {
-    let index = match text {
-        "cpu" => return Ok(Device::Cpu),
-        "cuda" => Some(0),
-        _ => text.strip_prefix("cuda:").and_then(parse_index),
-    };
-    let Some(index) = index else {
-        return Err(Error::unknown("device", text, "`cpu` or `cuda:N`, N counted from 0"));
-    };
+    let device = named(text)?;
+    let Device::Cuda(index) = device else { return Ok(device) };
     load_cuda();
     let devices = if Cuda::is_available() { usize::try_from(Cuda::device_count()).unwrap_or(0) } else { 0 };
     if index < devices {
-        return Ok(Device::Cuda(index));
+        return Ok(device);
     }
     let there_is = match devices {
         0 => format!("`cpu`: {}", why_no_cuda()),
@@ -44,6 +38,20 @@ pub fn parse(text: &str) -> Result<Device> {
         n => format!("`cpu` or `cuda:0` to `cuda:{}`: there are {n} CUDA devices", n - 1),
     };
     Err(Error::parameter("device", there_is, format!("`{text}`")))
+}
+
+/// As [`parse`], of a device that this machine need not have.
+///
+/// # Errors
+/// [`Error::Unknown`] if the text names no device.
+pub fn named(text: &str) -> Result<Device> {
+    let index = match text {
+        "cpu" => return Ok(Device::Cpu),
+        "cuda" => Some(0),
+        _ => text.strip_prefix("cuda:").and_then(parse_index),
+    };
+    let unknown = || Error::unknown("device", text, "`cpu` or `cuda:N`, N counted from 0");
+    index.map(Device::Cuda).ok_or_else(unknown)
 }
 
 /// A device's index: digits alone, so neither `+1` nor ` 1`.

@@ -1,5 +1,6 @@
-use super::{Checkpoint, Series};
+use super::{Checkpoint, Series, Step};
 use crate::{Error, Result};
+use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -24,7 +25,23 @@ impl Series {
     /// # Ok::<(), isogloss::Error>(())
     /// ```
     pub fn in_turn(&self) -> InTurn<'_> {
-        InTurn { series: self, next: 0, ahead: None, stop: Arc::default() }
+        self.in_turn_where(|_| true)
+    }
+
+    /// As [`Series::in_turn`], without the checkpoints that `wanted` says no to: it is asked once a checkpoint, when its turn comes or before
+    /// its weights are fetched.
+    pub fn in_turn_where<'a>(&'a self, wanted: impl FnMut(&Checkpoint) -> bool + 'a) -> InTurn<'a> {
+        InTurn {
+            series: self,
+            wanted: Box::new(wanted),
+            next: 0,
+            asked: false,
+            checked: false,
+            last: None,
+            failed: false,
+            ahead: None,
+            stop: Arc::default(),
+        }
     }
 
     /// Says (`tracing`, level `INFO`) how many bytes the series will fetch and how many it needs on disk at a time, and refuses
@@ -40,33 +57,74 @@ impl Series {
 }
 
 /// See [`Series::in_turn`]. After an error it ends.
-#[derive(Debug)]
 pub struct InTurn<'a> {
     series: &'a Series,
+    wanted: Box<dyn FnMut(&Checkpoint) -> bool + 'a>,
     next: usize,
+    /// Whether the checkpoint `next` is known to be wanted.
+    asked: bool,
+    /// Whether it is known that there is room.
+    #[cfg_attr(not(feature = "hub"), allow(dead_code))]
+    checked: bool,
+    last: Option<Step>,
+    failed: bool,
     /// The fetch of the checkpoint `next`.
     ahead: Option<JoinHandle<Result<()>>>,
     stop: Arc<AtomicBool>,
 }
 
-impl InTurn<'_> {
-    /// Starts to fetch the checkpoint `next`, if it lacks its weights.
+impl fmt::Debug for InTurn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InTurn").field("series", self.series).field("next", &self.next).finish_non_exhaustive()
+    }
+}
+
+impl<'a> InTurn<'a> {
+    /// The step of the checkpoint that came last, or that could not be fetched.
+    pub fn step(&self) -> Option<Step> {
+        self.last
+    }
+
+    /// Whether it has ended because a checkpoint could not be fetched.
+    pub fn failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Goes to the next checkpoint that is wanted.
+    fn seek(&mut self) -> Option<&'a Checkpoint> {
+        while !self.asked {
+            let checkpoint = self.series.checkpoints().get(self.next)?;
+            self.asked = (self.wanted)(checkpoint);
+            self.next += usize::from(!self.asked);
+        }
+        self.series.checkpoints().get(self.next)
+    }
+
+    /// Starts to fetch the next checkpoint, if it lacks its weights. One that is there is not asked about before its turn.
     fn fetch_ahead(&mut self) {
         #[cfg(feature = "hub")]
-        if let Some(remote) = self.series.checkpoints().get(self.next).and_then(Checkpoint::remote) {
+        let series = self.series;
+        #[cfg(feature = "hub")]
+        while let Some(remote) = series.checkpoints().get(self.next).and_then(Checkpoint::remote) {
             if remote.is_fetched() {
                 return;
             }
-            let (remote, stop) = (Arc::clone(remote), Arc::clone(&self.stop));
-            let thread = std::thread::Builder::new().name("checkpoint-fetch".into());
-            // Without a thread it is fetched when its turn comes.
-            self.ahead = thread.spawn(move || remote.fetch(&stop)).ok();
+            let place = self.next;
+            self.seek();
+            if self.next == place {
+                let (remote, stop) = (Arc::clone(remote), Arc::clone(&self.stop));
+                let thread = std::thread::Builder::new().name("checkpoint-fetch".into());
+                // Without a thread it is fetched when its turn comes.
+                self.ahead = thread.spawn(move || remote.fetch(&stop)).ok();
+                return;
+            }
         }
     }
 
     fn ready(&mut self) -> Result<()> {
         #[cfg(feature = "hub")]
-        if self.next == 0 {
+        if !self.checked {
+            self.checked = true;
             super::hub::check_room(self.series.checkpoints(), self.series.evicts(), false)?;
         }
         match self.ahead.take() {
@@ -82,12 +140,14 @@ impl<'a> Iterator for InTurn<'a> {
     type Item = Result<Ready<'a>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let checkpoint = self.series.checkpoints().get(self.next)?;
+        let checkpoint = self.seek()?;
+        self.last = Some(checkpoint.step());
         if let Err(error) = self.ready() {
-            self.next = self.series.checkpoints().len();
+            (self.next, self.asked) = (self.series.checkpoints().len(), false);
+            self.failed = true;
             return Some(Err(error));
         }
-        self.next += 1;
+        (self.next, self.asked) = (self.next + 1, false);
         self.fetch_ahead();
         let later = self.series.checkpoints().get(self.next..).unwrap_or_default();
         Some(Ok(Ready { checkpoint, later, evict: self.series.evicts() }))
@@ -123,6 +183,13 @@ pub struct Ready<'a> {
     evict: bool,
 }
 
+impl Ready<'_> {
+    /// Ends the use of it without deleting its weights, whatever the settings say: another program is at them.
+    pub fn keep(mut self) {
+        self.evict = false;
+    }
+}
+
 impl Deref for Ready<'_> {
     type Target = Checkpoint;
 
@@ -155,6 +222,16 @@ mod tests {
         series.check_room().unwrap();
         let steps: Vec<String> = series.in_turn().map(|checkpoint| checkpoint.unwrap().step().to_string()).collect();
         assert_eq!(steps, ["2", "10"]);
+        let mut asked = Vec::new();
+        let mut turns = series.in_turn_where(|checkpoint| {
+            asked.push(checkpoint.step().to_string());
+            checkpoint.step() != Step::Number(2)
+        });
+        assert_eq!(turns.next().map(|checkpoint| checkpoint.unwrap().step()), Some(Step::Number(10)));
+        assert_eq!(turns.step(), Some(Step::Number(10)));
+        assert!(turns.next().is_none());
+        drop(turns);
+        assert_eq!(asked, ["2", "10"]);
         assert!(series.checkpoints().iter().all(|checkpoint| checkpoint.config().is_file()));
     }
 }

@@ -54,15 +54,17 @@ impl Plan {
     fn collect(&self, index: usize, checkpoint: &Checkpoint, language: usize, found: &mut Collected) -> Result<()> {
         let name = self.language(language);
         let place = Place { model: self.series.model(), step: checkpoint.step(), language: name };
-        let failures = failures::read(&self.file(checkpoint, name, "failed.json"));
-        let Some(keys) = self.keys(index, language)? else {
+        let keys = self.keys(index, language)?;
+        let identity = keys.as_ref().map(super::keys::Keys::cells);
+        let failures = failures::read(&self.file(checkpoint, name, "failed.json"), identity);
+        let Some(keys) = keys else {
             let unusable = match self.looked.get(index) {
-                Some(Some(Err(message))) => message,
-                _ => NOT_YET,
+                Some(Some(Err(message))) => vec![Failure::of_language(place.step, name, 0, message)],
+                _ => failures,
             };
             for attribute in &self.study.attributes {
                 for &seed in &self.study.seeds {
-                    self.miss(place, attribute, seed, &[Failure::of_language(place.step, name, 0, unusable)], found);
+                    self.miss(place, attribute, seed, &unusable, found);
                 }
             }
             return Ok(());

@@ -1,6 +1,7 @@
 //! What could not be done, kept beside the results until it is done.
 
 use super::pack::remove;
+use super::Identity;
 use crate::checkpoint::Step;
 use crate::ranking::Control;
 use crate::{files, Error, Result, Site};
@@ -71,16 +72,46 @@ impl Failed {
     }
 }
 
+/// What is kept beside the results.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    /// Of the cells that failed: failures of other settings say nothing of these. `None` where the checkpoint could not be looked at.
+    identity: Option<Identity>,
+    failures: Vec<Failure>,
+}
+
 /// Keeps why cells of a language at a checkpoint are missing, or that none is.
-pub(super) fn keep(path: &Path, failures: &[Failure]) -> Result<()> {
+pub(super) fn keep(path: &Path, identity: Option<Identity>, failures: &[Failure]) -> Result<()> {
     if failures.is_empty() {
         return remove(path);
     }
-    let text = serde_json::to_string_pretty(failures).map_err(|e| Error::file(path, e.to_string()))?;
+    let kept = Kept { identity, failures: failures.to_vec() };
+    let text = serde_json::to_string_pretty(&kept).map_err(|e| Error::file(path, e.to_string()))?;
     files::write_atomic(path, |w| writeln!(w, "{text}").map_err(Error::io(path, "write")))
 }
 
-/// What was kept; nothing where the file cannot be read.
-pub(super) fn read(path: &Path) -> Vec<Failure> {
-    fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+/// What was kept of cells of this identity; nothing where the file cannot be read.
+pub(super) fn read(path: &Path, identity: Option<Identity>) -> Vec<Failure> {
+    let kept: Option<Kept> = fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let same = kept.filter(|kept| kept.identity.is_none() || kept.identity == identity);
+    same.map(|kept| kept.failures).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_those_of_the_same_cells() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("es.failed.json");
+        let failures = [Failure::of_language(Step::Number(3), "es", 4, "no memory")];
+        let [one, other] = [0, 1].map(|of| Some(Identity::of(&of).unwrap()));
+        keep(&path, one, &failures).unwrap();
+        assert_eq!((read(&path, one), read(&path, other)), (failures.to_vec(), Vec::new()));
+        keep(&path, None, &failures).unwrap();
+        assert_eq!(read(&path, one), failures);
+        keep(&path, one, &[]).unwrap();
+        assert!(!path.exists() && read(&path, one).is_empty());
+    }
 }

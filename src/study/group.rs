@@ -7,15 +7,16 @@ use super::records::{RankingRecord, SourceProbe, WordsRecord};
 use super::rows::{Rows, Stored};
 use super::run::{Model, Run};
 use super::{LogLine, Needs, Plan, SourceProbes, Study};
-use crate::activations::{extract, extract_to, Origin, Skipped, Store};
+use crate::activations::{extract, extract_to, Origin, Skipped, Store, MANIFEST};
 use crate::checkpoint::Checkpoint;
 use crate::ranking::{Cell, Control};
 use crate::treebank::{split, Cells, Split};
 use crate::{files, Error, Result, Site};
-use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -52,6 +53,12 @@ struct Job<'a> {
     score: bool,
 }
 
+impl Job<'_> {
+    fn words(&self) -> usize {
+        self.split.parts().iter().map(|part| part.words.len()).sum()
+    }
+}
+
 /// What is known of the source language's cells at a checkpoint.
 #[derive(Default)]
 pub(super) struct SourceCells {
@@ -85,11 +92,62 @@ impl Plan {
         Ok((keys, language, group.language == 0))
     }
 
-    /// Where a language's activations at some sites lie, and how the folders of all such begin.
-    fn store(&self, checkpoint: &Checkpoint, language: &str, keys: &Keys, sites: &[Site]) -> (PathBuf, String) {
-        let begin = format!("{}-{language}-", checkpoint.step());
+    /// The folder, in the model's, of a language's activations at some sites.
+    fn store_name(checkpoint: &Checkpoint, language: &str, keys: &Keys, sites: &[Site]) -> PathBuf {
         let name: String = keys.activations(sites).to_string().chars().take(16).collect();
-        (self.out.join("activations").join(checkpoint.model()).join(format!("{begin}{name}")), begin)
+        Path::new(language).join(checkpoint.step().to_string()).join(name)
+    }
+
+    /// Where activations lie that are kept.
+    fn kept(&self) -> PathBuf {
+        self.out.join("activations").join(self.series.model())
+    }
+
+    /// Where activations lie while they are in use.
+    fn scratch(&self) -> PathBuf {
+        self.out.join("scratch").join(self.series.model())
+    }
+
+    /// Removes the activations of a language at a checkpoint that nobody asked to keep, but for one. Its lock is held.
+    fn remove_scratch(&self, checkpoint: &Checkpoint, language: &str, but: Option<&Path>) -> Result<()> {
+        let folder = self.scratch().join(language).join(checkpoint.step().to_string());
+        let Ok(entries) = fs::read_dir(&folder) else { return Ok(()) };
+        for path in entries.flatten().map(|entry| entry.path()).filter(|path| Some(&**path) != but) {
+            fs::remove_dir_all(&path).map_err(Error::io(&path, "remove"))?;
+        }
+        // Folders above go when they are empty, and not before.
+        let above = folder.ancestors().take_while(|above| *above != self.out);
+        above.take_while(|above| fs::remove_dir(above).is_ok()).for_each(drop);
+        Ok(())
+    }
+
+    /// Takes activations that a run without `keep_activations` began among those that are kept, where they are to be.
+    fn keep_scratch(&self, dir: PathBuf) -> Result<PathBuf> {
+        let Some(name) = dir.strip_prefix(self.scratch()).ok().filter(|_| self.study.keep_activations && dir.exists())
+        else {
+            return Ok(dir);
+        };
+        let kept = self.kept().join(name);
+        if let Some(above) = kept.parent() {
+            fs::create_dir_all(above).map_err(Error::io(above, "create"))?;
+        }
+        fs::rename(&dir, &kept).map_err(Error::io(&kept, "rename to"))?;
+        Ok(kept)
+    }
+
+    /// Removes activations of languages that are done, left by runs that were killed.
+    pub(super) fn drop_scratch(&self) -> Result<()> {
+        let each = self.cells_in_group();
+        for (i, group) in self.groups.iter().enumerate().filter(|(_, group)| group.own && group.done == each) {
+            let Some(checkpoint) = self.series.checkpoints().get(group.checkpoint) else { continue };
+            let language = self.language(group.language);
+            if self.scratch().join(language).join(checkpoint.step().to_string()).is_dir() {
+                if let Some(_lock) = self.lock(checkpoint, i)? {
+                    self.remove_scratch(checkpoint, language, None)?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -138,16 +196,23 @@ impl Run<'_> {
         let _span = tracing::info_span!("extract", language = %name).entered();
         plan.tell(self.progress, 0, checkpoint.step(), name);
         let began = Instant::now();
-        let (all, begin) = plan.store(checkpoint, name, &keys, &plan.study.sites);
-        let some = plan.store(checkpoint, name, &keys, &sites).0;
-        // What an earlier run began is gone on with.
-        let (dir, sites) = if all.exists() { (all, plan.study.sites.clone()) } else { (some, sites) };
+        // What is there of all sites serves for some.
+        let names = [&plan.study.sites, &sites].map(|sites| Plan::store_name(checkpoint, name, &keys, sites));
+        let there = |folder: PathBuf| names.iter().map(|name| folder.join(name)).find(|dir| dir.exists());
+        let kept = there(plan.kept());
+        let dir = match kept.or_else(|| there(plan.scratch())) {
+            Some(dir) => dir,
+            None if plan.study.keep_activations => plan.kept().join(&names[1]),
+            None => plan.scratch().join(&names[1]),
+        };
+        let sites = if dir.ends_with(&names[0]) { plan.study.sites.clone() } else { sites };
+        let dir = plan.keep_scratch(dir)?;
         let width: usize = plan.widths.iter().filter(|(site, _)| sites.contains(site)).map(|(_, width)| width).sum();
         let bytes = (language.rows as u64).saturating_mul(4 * width as u64);
         let found = if plan.study.keep_activations || bytes > Needs::ON_DISK || dir.exists() {
             let store = match whole(&dir) {
                 Some(store) => store,
-                None => self.extract_store(model, language, &sites, &dir, &begin)?,
+                None => self.extract_store(model, language, &sites, &dir)?,
             };
             let skipped = store.manifest().skipped;
             LanguageRows { rows: Box::new(Stored::new(store)?), skipped }
@@ -162,28 +227,22 @@ impl Run<'_> {
         Ok(Some(found))
     }
 
-    fn extract_store(
-        &self,
-        model: &mut Model<'_>,
-        language: &Language,
-        sites: &[Site],
-        dir: &Path,
-        begin: &str,
-    ) -> Result<Store> {
+    fn extract_store(&self, model: &mut Model<'_>, language: &Language, sites: &[Site], dir: &Path) -> Result<Store> {
         let (plan, checkpoint) = (self.plan, model.checkpoint);
         let (bloom, tokenizer) = model.get(self)?;
-        if !plan.study.keep_activations {
-            // Of other settings, left by a run that was killed.
-            remove_stores(dir, begin, Some(dir))?;
+        // Of other settings, left by a run that was killed.
+        plan.remove_scratch(checkpoint, &language.treebank.language, Some(dir))?;
+        let manifest = dir.join(MANIFEST);
+        if dir.exists() && !manifest.exists() {
+            start_again(dir, "holds no manifest")?;
         }
         let (origin, settings) = (Origin::from(checkpoint), &plan.extraction);
         let extract =
             || extract_to(dir, &origin, bloom, tokenizer, &language.treebank, sites, settings, &language.wanted);
         match extract() {
-            // Damaged beyond what a store mends by itself.
-            Err(Error::File { path, message }) if path.starts_with(dir) => {
-                tracing::warn!(path = %path.display(), message, "activations that cannot be used are extracted again");
-                fs::remove_dir_all(dir).map_err(Error::io(dir, "remove"))?;
+            // Damaged beyond what a store mends by itself. Any other failure leaves what there is.
+            Err(Error::File { path, message }) if path == manifest => {
+                start_again(dir, &message)?;
                 extract()
             }
             other => other,
@@ -279,31 +338,26 @@ impl Run<'_> {
             at_once,
             fresh: &fresh,
         };
-        let step = if plan.study.memory.is_some() { at_once } else { jobs.len().max(1) };
         let mut failures = Vec::new();
-        for jobs in jobs.chunks(step) {
-            let done: Vec<(&Job, Result<()>)> =
-                jobs.par_iter().with_max_len(1).map(|job| (job, context.run_job(job))).collect();
-            for (job, result) in done {
-                let Err(error) = result else { continue };
-                if plan.study.fail_fast || plan.is_fatal(&error) {
-                    return Err(error);
-                }
-                let cell = FailedCell {
-                    attribute: job.split.attribute.clone(),
-                    site: job.site,
-                    seed: job.seed,
-                    control: job.control,
-                };
-                let message = error.to_string();
-                failures.push(Failure {
-                    step: checkpoint.step(),
-                    language: name.into(),
-                    cell: Some(cell),
-                    cells: 1,
-                    message,
-                });
+        for (job, result) in context.run_jobs(&jobs) {
+            let Err(error) = result else { continue };
+            if plan.study.fail_fast || plan.is_fatal(&error) {
+                return Err(error);
             }
+            let cell = FailedCell {
+                attribute: job.split.attribute.clone(),
+                site: job.site,
+                seed: job.seed,
+                control: job.control,
+            };
+            let message = error.to_string();
+            failures.push(Failure {
+                step: checkpoint.step(),
+                language: name.into(),
+                cell: Some(cell),
+                cells: 1,
+                message,
+            });
         }
         let fresh = fresh.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut source_cells = source_cells;
@@ -314,13 +368,12 @@ impl Run<'_> {
             }
         }
         *source = Some(source_cells).filter(|cells| !cells.usable.is_empty());
-        failures::keep(&plan.file(checkpoint, name, "failed.json"), &failures)?;
+        failures::keep(&plan.file(checkpoint, name, "failed.json"), Some(keys.cells()), &failures)?;
         let whole = failures.is_empty();
         failures.into_iter().for_each(|failure| failed.push(failure));
         drop(rows);
-        if whole && !plan.study.keep_activations {
-            let (dir, begin) = plan.store(checkpoint, name, &keys, &plan.study.sites);
-            remove_stores(&dir, &begin, None)?;
+        if whole {
+            plan.remove_scratch(checkpoint, name, None)?;
         }
         tracing::debug!(language = name, absent, "probed");
         Ok(())
@@ -333,7 +386,8 @@ impl Run<'_> {
         let name = plan.language(about.language);
         let cells = plan.cells_in_group().saturating_sub(about.done);
         let failure = Failure::of_language(checkpoint.step(), name, cells, message);
-        failures::keep(&plan.file(checkpoint, name, "failed.json"), std::slice::from_ref(&failure))?;
+        let identity = plan.keys(about.checkpoint, about.language)?.map(|keys| keys.cells());
+        failures::keep(&plan.file(checkpoint, name, "failed.json"), identity, std::slice::from_ref(&failure))?;
         self.advance(checkpoint, group, cells);
         failed.push(failure);
         Ok(())
@@ -361,6 +415,33 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Runs all jobs, `at_once` at a time and the dearest first. Those that come after a failure which ends the run are not begun.
+    fn run_jobs<'j, 'a>(&self, jobs: &'j [Job<'a>]) -> Vec<(&'j Job<'a>, Result<()>)> {
+        let cost = |job: &Job<'_>| job.words() * self.run.plan.widths.get(&job.site).copied().unwrap_or(0);
+        let mut order: Vec<usize> = (0..jobs.len()).collect();
+        order.sort_by_key(|i| std::cmp::Reverse(jobs.get(*i).map(cost)));
+        let (next, stop, done) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::new(BTreeMap::new()));
+        let work = || {
+            while let Some((i, job)) = order.get(next.fetch_add(1, Relaxed)).and_then(|i| Some((*i, jobs.get(*i)?))) {
+                if stop.load(Relaxed) {
+                    break;
+                }
+                // In rayon's pool, where a job that waits may take over parts of others but never a whole one: so no
+                // more than `at_once` are in memory.
+                let result = rayon::scope(|_| self.run_job(job));
+                if result.as_ref().is_err_and(|error| self.run.plan.study.fail_fast || self.run.plan.is_fatal(error)) {
+                    stop.store(true, Relaxed);
+                }
+                done.lock().unwrap_or_else(PoisonError::into_inner).insert(i, (job, result));
+            }
+        };
+        std::thread::scope(|scope| {
+            (1..self.at_once).for_each(|_| drop(scope.spawn(work)));
+            work();
+        });
+        done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
+    }
+
     fn run_job(&self, job: &Job<'_>) -> Result<()> {
         let plan = self.run.plan;
         let began = Instant::now();
@@ -401,7 +482,7 @@ impl Context<'_> {
 
     fn took(&self, job: &Job<'_>, cell: &Cell, began: Instant) {
         let width = self.run.plan.widths.get(&cell.site).copied().unwrap_or(0);
-        let words: usize = job.split.parts().iter().map(|part| part.words.len()).sum();
+        let words = job.words();
         self.run.log.took(
             began,
             LogLine {
@@ -495,18 +576,10 @@ fn whole(dir: &Path) -> Option<Store> {
     store.verify().ok().map(|()| store)
 }
 
-/// Removes the stores of a language at a checkpoint, whatever they are of, but one.
-fn remove_stores(dir: &Path, begin: &str, but: Option<&Path>) -> Result<()> {
-    let Some(folder) = dir.parent() else { return Ok(()) };
-    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
-    for entry in entries.flatten() {
-        let rest = entry.file_name().to_string_lossy().strip_prefix(begin).map(str::len);
-        // Sixteen digits: the rest of another language's name is none.
-        if rest == Some(16) && Some(entry.path().as_path()) != but {
-            fs::remove_dir_all(entry.path()).map_err(Error::io(entry.path(), "remove"))?;
-        }
-    }
-    Ok(())
+/// Removes activations that cannot be gone on with.
+fn start_again(dir: &Path, message: &str) -> Result<()> {
+    tracing::warn!(path = %dir.display(), message, "activations that cannot be used are extracted again");
+    fs::remove_dir_all(dir).map_err(Error::io(dir, "remove"))
 }
 
 fn in_checkpoint(error: Error, checkpoint: &Checkpoint) -> Error {

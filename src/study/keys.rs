@@ -58,6 +58,11 @@ impl Keys {
         Ok(Keys { score: Some(Identity::of(&("score", self.ranking, source.ranking))?), ..self })
     }
 
+    /// Of all cells of the language.
+    pub fn cells(&self) -> Identity {
+        self.score.unwrap_or(self.ranking)
+    }
+
     /// Whether transfer is measured.
     pub fn measures(&self) -> bool {
         self.score.is_some()

@@ -44,6 +44,8 @@ pub struct LogLine {
     pub work: f64,
     /// Pieces of the same kind that were done at the same time.
     pub at_once: usize,
+    /// The machine's name, where the system tells it.
+    pub machine: String,
     /// The process.
     pub process: u32,
 }
@@ -53,17 +55,20 @@ pub struct LogLine {
 pub(super) struct Log {
     path: PathBuf,
     model: String,
+    machine: String,
 }
 
 impl Log {
     pub fn new(path: PathBuf, model: &str) -> Self {
-        Log { path, model: model.to_owned() }
+        let machine = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
+        Log { path, model: model.to_owned(), machine }
     }
 
     /// Says how long something took that began at `began`.
     pub fn took(&self, began: Instant, line: LogLine) {
         let line = LogLine {
             model: self.model.clone(),
+            machine: self.machine.clone(),
             seconds: began.elapsed().as_secs_f64(),
             process: std::process::id(),
             ..line

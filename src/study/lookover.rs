@@ -11,7 +11,6 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 /// The hashes that a checkpoint's results depend on.
 pub(super) struct LookOver {
@@ -23,16 +22,20 @@ pub(super) struct LookOver {
     pub tokenizer_path: PathBuf,
     /// What is known of the weights, where they are on disk.
     pub audit: Option<CheckpointAudit>,
-    /// Where it is to be kept, if it is new.
-    kept_as: Option<Identity>,
+    /// What it is kept as.
+    key: Identity,
+    /// Whether it is new, and to be kept.
+    is_new: bool,
 }
 
-/// A file as the system describes it: another length or time, another file.
+/// A file as the system describes it: one that differs in any of this is another file.
 #[derive(Serialize)]
 struct Stat {
     path: PathBuf,
     length: u64,
-    nanoseconds: u128,
+    /// Of content, then of content or attributes, which nobody can set back.
+    nanoseconds: [i128; 2],
+    number: u64,
 }
 
 /// What the folder of the checkpoint's results knows of it, or else what its files say. `tokenizers` has the hashes of those that were read.
@@ -41,8 +44,7 @@ pub(super) fn look_over(
     folder: &Path,
     tokenizers: &mut BTreeMap<PathBuf, String>,
 ) -> Result<LookOver> {
-    let config = Config::read(checkpoint.config())?;
-    let config = serde_json::to_vec(&config).map_err(|e| Error::Data(e.to_string()))?;
+    let config = hash_of_config(checkpoint)?;
     let tokenizer_path = checkpoint.tokenizer()?;
     let tokenizer = match tokenizers.get(&tokenizer_path) {
         Some(hash) => hash.clone(),
@@ -59,10 +61,9 @@ pub(super) fn look_over(
         None => key(checkpoint)?,
     };
     let mut audit = Pack::read(kept(folder))?.get::<CheckpointAudit>(&key);
-    let mut kept_as = None;
-    if audit.is_none() && checkpoint.is_fetched() {
+    let is_new = audit.is_none() && checkpoint.is_fetched();
+    if is_new {
         audit = Some(CheckpointAudit::of(checkpoint)?);
-        kept_as = Some(key);
     }
     if let Some(audit) = &mut audit {
         audit.step = checkpoint.step();
@@ -72,21 +73,45 @@ pub(super) fn look_over(
         (None, Some(audit)) => audit.whole.sha256.clone(),
         (None, None) => return Err(Error::file(checkpoint.dir(), "has no weights on disk")),
     };
-    let config = hexadecimal(&config);
-    Ok(LookOver { step: checkpoint.step(), weights, config, tokenizer, tokenizer_path, audit, kept_as })
+    Ok(LookOver { step: checkpoint.step(), weights, config, tokenizer, tokenizer_path, audit, key, is_new })
+}
+
+fn hash_of_config(checkpoint: &Checkpoint) -> Result<String> {
+    let config = serde_json::to_vec(&Config::read(checkpoint.config())?).map_err(|e| Error::Data(e.to_string()))?;
+    Ok(hexadecimal(&config))
 }
 
 impl LookOver {
     /// Keeps what was found, so that the next start need not read all weights. Where another process is doing so, nothing is done.
     pub fn keep(&mut self, folder: &Path) -> Result<()> {
-        let (Some(key), Some(audit)) = (self.kept_as.take(), &self.audit) else { return Ok(()) };
-        fs::create_dir_all(folder).map_err(Error::io(folder, "create"))?;
-        let lock = folder.join("_weights.lock");
-        let file = fs::File::create(&lock).map_err(Error::io(&lock, "create"))?;
-        match files::try_lock(file, &lock)? {
-            Some(_lock) => Appender::open(kept(folder))?.put(&key, 0, audit),
+        let Some(audit) = self.audit.as_ref().filter(|_| std::mem::take(&mut self.is_new)) else { return Ok(()) };
+        match files::try_lock(folder.join("_weights.lock"))? {
+            Some(_lock) => Appender::open(kept(folder))?.put(&self.key, 0, audit),
             None => Ok(()),
         }
+    }
+
+    /// Checks that the files of a checkpoint that has just been loaded are those whose hashes results are kept under.
+    ///
+    /// # Errors
+    /// [`Error::File`] for one that has changed meanwhile.
+    pub fn check(&self, checkpoint: &Checkpoint) -> Result<()> {
+        let changed = |path: &Path| {
+            let message =
+                "has changed since the study began; run the study again, which then does what depends on it again";
+            Err(Error::file(path, message))
+        };
+        // A commit's files are named by their content.
+        if checkpoint.repository().is_none() && key(checkpoint)? != self.key {
+            return changed(checkpoint.dir());
+        }
+        if hash_of_config(checkpoint)? != self.config {
+            return changed(&checkpoint.config());
+        }
+        if sha256_of_file(&self.tokenizer_path)? != self.tokenizer {
+            return changed(&self.tokenizer_path);
+        }
+        Ok(())
     }
 }
 
@@ -102,9 +127,68 @@ fn key(checkpoint: &Checkpoint) -> Result<Identity> {
     let stat = |path: &Path| {
         let full = path.canonicalize().map_err(Error::io(path, "read"))?;
         let about = fs::metadata(&full).map_err(Error::io(path, "read"))?;
-        let modified = about.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        Ok(Stat { path: full, length: about.len(), nanoseconds: modified.map_or(0, |time| time.as_nanos()) })
+        Ok(stat_of(full, &about))
     };
     let stats: Vec<Stat> = paths.into_iter().map(stat).collect::<Result<_>>()?;
     Identity::of(&("weights", env!("CARGO_PKG_VERSION"), stats))
+}
+
+#[cfg(unix)]
+fn stat_of(path: PathBuf, about: &fs::Metadata) -> Stat {
+    use std::os::unix::fs::MetadataExt;
+    let time = |seconds: i64, nanoseconds: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
+    let nanoseconds = [time(about.mtime(), about.mtime_nsec()), time(about.ctime(), about.ctime_nsec())];
+    Stat { path, length: about.len(), nanoseconds, number: about.ino() }
+}
+
+#[cfg(not(unix))]
+fn stat_of(path: PathBuf, about: &fs::Metadata) -> Stat {
+    let time = |time: std::io::Result<std::time::SystemTime>| {
+        let since = time.ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+        since.map_or(0, |time| time.as_nanos() as i128)
+    };
+    Stat { path, length: about.len(), nanoseconds: [time(about.modified()), time(about.created())], number: 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_after_it_was_looked_at_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tiny-bloom");
+        let names = ["config.json", "model.safetensors", "tokenizer.json"];
+        let from = |name: &str| {
+            if name == "tokenizer.json" {
+                fixture.join(name)
+            } else {
+                fixture.join("global_step0").join(name)
+            }
+        };
+        names.iter().for_each(|name| drop(fs::copy(from(name), dir.path().join(name)).unwrap()));
+        let checkpoint = Checkpoint::open(dir.path()).unwrap();
+        for name in names {
+            let looked = look_over(&checkpoint, dir.path(), &mut BTreeMap::new()).unwrap();
+            looked.check(&checkpoint).unwrap();
+            let path = dir.path().join(name);
+            let bytes = fs::read(&path).unwrap();
+            let mut other = bytes.clone();
+            match name {
+                // The same length and, put back below, the same time.
+                "model.safetensors" => *other.last_mut().unwrap() ^= 1,
+                "config.json" => {
+                    other = String::from_utf8(other).unwrap().replace("1e-05", "1e-06").into_bytes();
+                    assert_ne!(other, bytes);
+                }
+                _ => other.push(b' '),
+            }
+            let modified = fs::metadata(&path).unwrap().modified().unwrap();
+            fs::write(&path, other).unwrap();
+            fs::File::options().append(true).open(&path).unwrap().set_modified(modified).unwrap();
+            let error = looked.check(&checkpoint).unwrap_err().to_string();
+            assert!(error.contains("has changed since the study began"), "{error}");
+            fs::write(&path, bytes).unwrap();
+        }
+    }
 }

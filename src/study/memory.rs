@@ -70,26 +70,53 @@ impl Serialize for Bytes {
 
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        deserializer.deserialize_any(Amount)
+    }
+}
+
+/// Reads a text, or a plain number of bytes.
+struct Amount;
+
+impl de::Visitor<'_> for Amount {
+    type Value = Bytes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an amount of memory, such as \"16 GiB\"")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Bytes, E> {
+        text.parse().map_err(E::custom)
+    }
+
+    fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<Bytes, E> {
+        Ok(Bytes(bytes))
+    }
+
+    fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<Bytes, E> {
+        u64::try_from(bytes).map(Bytes).map_err(|_| E::invalid_value(de::Unexpected::Signed(bytes), &self))
     }
 }
 
 /// What a study holds in memory at its peak, in bytes:
 ///
 /// ```text
-/// model + activations x (2 if extraction goes on while cells are probed, else 1) + cells at once x cell
+/// model + activations x (2 if extraction goes on while cells are probed, else 1) + probes + cells at once x cell
 /// ```
 ///
 /// `model`: the blocks that the sites need, in the type it computes in (0 on a GPU). `activations`: the largest language's rows
-/// at all sites, words x neurons x 4 a site, while they are below [`Needs::ON_DISK`]; above, they are on disk, and at most three shards of
-/// 512 MiB are in memory. `cell`: three copies of the rows of the largest cell at its widest site, and for the Gaussian
-/// probe a covariance a class.
+/// at all sites, words x neurons x 4 a site, while they are below [`Needs::ON_DISK`]; above, they are on disk, and at most three shards are
+/// in memory. `probes`: those of the source language at a checkpoint, where zero-shot transfer is measured. `cell`: three copies of the
+/// rows of the largest cell at its widest site, and its probe, which for the Gaussian one is a covariance a class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// The model.
     pub model: u64,
     /// The largest language's activations.
     pub activations: u64,
+    /// A shard of what goes to disk.
+    pub shard: u64,
+    /// The source's probes at a checkpoint.
+    pub probes: u64,
     /// The largest cell.
     pub cell: u64,
 }
@@ -106,13 +133,11 @@ pub struct Budget {
 impl Needs {
     /// Activations of a language that take more than this go to disk.
     pub const ON_DISK: u64 = 256 << 20;
-    /// What extraction to disk holds: three shards.
-    const SHARDS: u64 = 3 * (512 << 20);
 
     /// What one language's activations take in memory.
     fn rows(&self) -> u64 {
         if self.activations > Self::ON_DISK {
-            self.activations.min(Self::SHARDS)
+            self.activations.min(self.shard.saturating_mul(3))
         } else {
             self.activations
         }
@@ -122,7 +147,8 @@ impl Needs {
     pub fn peak(&self, budget: Budget) -> u64 {
         let languages = if budget.overlap { 2 } else { 1 };
         let cells = self.cell.saturating_mul(budget.cells as u64);
-        self.model.saturating_add(self.rows().saturating_mul(languages)).saturating_add(cells)
+        let rows = self.rows().saturating_mul(languages);
+        self.model.saturating_add(rows).saturating_add(self.probes).saturating_add(cells)
     }
 
     /// What fits into `limit` with at most `threads` cells at once: fewer cells before extraction waits for probing.
@@ -141,10 +167,12 @@ impl Needs {
             }
         }
         let least = self.peak(Budget { overlap: false, cells: 1 });
-        let [model, rows, cell, least] = [self.model, self.rows(), self.cell, least].map(Bytes);
+        let [model, rows, probes, cell, least] = [self.model, self.rows(), self.probes, self.cell, least].map(Bytes);
         Err(Error::parameter(
             "memory",
-            format!("{least} or more (the model {model}, a language's activations {rows}, a cell {cell})"),
+            format!(
+                "{least} or more (the model {model}, a language's activations {rows}, the source's probes {probes}, a cell {cell})"
+            ),
             Bytes(limit),
         ))
     }
@@ -170,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_limit_takes_cells_first_then_overlap_and_then_refuses() {
-        let needs = Needs { model: 100, activations: 50, cell: 10 };
+        let needs = Needs { model: 90, activations: 50, probes: 10, cell: 10, shard: 512 << 20 };
         assert_eq!(needs.within(None, 8).unwrap(), Budget { overlap: true, cells: 8 });
         let within = |limit| needs.within(Some(Bytes(limit)), 8);
         assert_eq!(within(280).unwrap(), Budget { overlap: true, cells: 8 });
@@ -183,6 +211,6 @@ mod tests {
             assert!(needs.peak(within(limit).unwrap()) <= limit);
         }
         let large = Needs { activations: 100 << 30, ..needs };
-        assert_eq!(large.peak(Budget { overlap: false, cells: 0 }), 100 + Needs::SHARDS);
+        assert_eq!(large.peak(Budget { overlap: false, cells: 0 }), 100 + 3 * (512 << 20));
     }
 }

@@ -5,8 +5,26 @@ use crate::{Error, Result};
 use std::path::Path;
 use toml::{Table, Value};
 
-/// Keys whose values are lists, so that brackets around a single one may be left out.
+/// Keys whose values are lists, so that brackets may be left out: items are separated by commas.
 const LISTS: [&str; 6] = ["attributes", "sites", "k", "seeds", "controls", "checkpoints.steps"];
+/// Keys whose values, or items of them, are text, also where they look like a number or a truth value.
+const TEXTS: [&str; 15] = [
+    "attributes",
+    "sites",
+    "controls",
+    "series",
+    "source",
+    "scheme",
+    "transfer",
+    "device",
+    "dtype",
+    "pooling",
+    "tokenisation",
+    "output",
+    "checkpoints.revisions",
+    "checkpoints.released",
+    "checkpoints.tokenizer",
+];
 
 /// Parses a description, `settings` as `KEY=VALUE` over what is in it.
 pub(super) fn parse(text: &str, path: &Path, settings: &[String]) -> Result<Study> {
@@ -33,11 +51,15 @@ pub(super) fn parse(text: &str, path: &Path, settings: &[String]) -> Result<Stud
 }
 
 fn set(table: &mut Table, key: &str, value: &str) -> Result<(), String> {
-    let mut value = read(value);
-    let list = LISTS.contains(&key) || key.starts_with("treebanks.");
-    if list && !value.is_array() {
-        value = Value::Array(vec![value]);
-    }
+    let file = key.starts_with("treebanks.");
+    let text = file || TEXTS.contains(&key);
+    let value = match read(value, text) {
+        list @ Value::Array(_) => list,
+        _ if file || LISTS.contains(&key) => {
+            Value::Array(value.split(',').map(|item| read(item.trim(), text)).collect())
+        }
+        one => one,
+    };
     let names: Vec<&str> = key.split('.').collect();
     let Some((last, above)) = names.split_last().filter(|_| names.iter().all(|name| !name.is_empty())) else {
         return Err("has an empty key".into());
@@ -57,10 +79,11 @@ fn set(table: &mut Table, key: &str, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A value as TOML, or else as text.
-fn read(text: &str) -> Value {
+/// A value as TOML, or else as text; where it has to be text, only what is quoted or a list is TOML.
+fn read(text: &str, is_text: bool) -> Value {
     let parsed = toml::from_str::<Table>(&format!("value = {text}")).ok();
     let parsed = parsed.filter(|table| table.len() == 1).and_then(|mut table| table.remove("value"));
+    let parsed = parsed.filter(|value| !is_text || value.is_str() || value.is_array());
     parsed.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
@@ -68,17 +91,7 @@ fn read(text: &str) -> Value {
 mod tests {
     use super::*;
     use crate::ranking::Method;
-
-    const TEXT: &str = r#"
-series = "models"
-source = "qa"
-attributes = ["POS"]
-sites = ["residual.1"]
-
-[treebanks]
-qa = ["a.conllu"]
-qb = ["b.conllu"]
-"#;
+    use crate::study::settings::tests::TEXT;
 
     fn with(settings: &[&str]) -> Result<Study> {
         parse(TEXT, Path::new("s.toml"), &settings.iter().map(ToString::to_string).collect::<Vec<_>>())
@@ -89,6 +102,11 @@ qb = ["b.conllu"]
         let study = with(&["k=20", "seeds=[3,4]", "scheme=ud", "split.min_per_class = 5", "memory=2 GiB"]).unwrap();
         assert_eq!((study.k, study.seeds, study.split.min_per_class), (vec![20], vec![3, 4], 5));
         assert_eq!((study.scheme.to_string(), study.memory.unwrap().0), ("ud".into(), 2 << 30));
+        let study = with(&["k=20, 50", "source=nan", "attributes=true,\"POS\"", "memory=4096", "seeds=[7]"]).unwrap();
+        assert_eq!((study.k, &*study.source, study.memory.unwrap().0), (vec![20, 50], "nan", 4096));
+        assert_eq!((study.attributes, study.seeds), (vec!["true".into(), "POS".into()], vec![7]));
+        let files = with(&["treebanks.qa=x.conllu,y.conllu"]).unwrap().treebanks["qa"].clone();
+        assert_eq!(files, [Path::new("x.conllu"), Path::new("y.conllu")]);
         let study =
             with(&["method=logistic", "method.poisson.samples=7", "treebanks.qc=c.conllu", "checkpoints.steps=30"]);
         let study = study.unwrap();

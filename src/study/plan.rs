@@ -9,7 +9,7 @@ use crate::activations::{hash_words, ExtractionSettings};
 use crate::bloom::{device, parameters, Bloom, Config, Extent};
 use crate::checkpoint::{Checkpoint, Series};
 use crate::overlap::Control as Beside;
-use crate::ranking::Control;
+use crate::ranking::{Control, Method};
 use crate::transfer::TransferScores;
 use crate::treebank::{Sentences, Treebank, Word};
 use crate::{Error, Result, Site};
@@ -99,10 +99,10 @@ pub struct Outlook {
 }
 
 impl Plan {
-    /// Reads and checks everything that is cheap to read, and looks what of the study is in the folder `out`. Nothing is written.
+    /// Reads and checks everything that is cheap to read, and looks what of the study is in the folder `out`.
     ///
-    /// Treebanks, configurations, headers of weights on disk, sites, `k` and the transfer table are checked here, and weights are hashed (once:
-    /// a run keeps what it found). Of a series on the Hub, the weights of a checkpoint are fetched and checked when its turn comes.
+    /// Treebanks, configurations, headers of weights on disk, sites, `k` and the transfer table are checked here, and weights are hashed: once,
+    /// if the folder is there to keep what was found; nothing else is written. Of a series on the Hub, the weights of a checkpoint are fetched and checked when its turn comes.
     /// A checkpoint on disk that cannot be used is an error with `fail_fast`; else its cells are missing.
     ///
     /// # Errors
@@ -110,23 +110,19 @@ impl Plan {
     pub fn new(study: &Study, out: impl AsRef<Path>, shard: Option<Shard>) -> Result<Plan> {
         study.check()?;
         let out = out.as_ref().to_path_buf();
-        let device = device::parse(&study.device)?;
-        let mut checkpoints = study.checkpoints.clone();
-        if shard.is_some() && checkpoints.evict {
-            tracing::warn!("a shard leaves weights in the Hub's cache: another may be at them; delete them when all shards are done");
-            checkpoints.evict = false;
-        }
-        let series = Series::find(&study.series, &checkpoints)?;
+        // Whoever merges, or asks what there is to do, may be at a machine without it.
+        let device = device::named(&study.device)?;
+        let series = Series::find(&study.series, &study.checkpoints)?;
         let given = scores(study, &series)?;
         let languages = read_treebanks(study)?;
-        let widths = check_configurations(study, &series)?;
-        let needs = find_needs(study, &series, &languages, &widths, device);
+        let (widths, hidden_size) = check_configurations(study, &series)?;
         let extraction = ExtractionSettings {
             pooling: study.pooling,
             tokenisation: study.tokenisation,
             ..ExtractionSettings::on(device)
         };
-        let extraction = extraction.for_widths(&widths)?;
+        let extraction = extraction.for_hidden_size(hidden_size)?;
+        let needs = find_needs(study, &series, &languages, &widths, device, extraction.shard_words);
         let threads = (device == Device::Cpu).then(|| super::threads::of(study, &out)).transpose()?;
         let mut plan = Plan {
             study: study.clone(),
@@ -316,13 +312,19 @@ impl Plan {
     fn look(&mut self) -> Result<()> {
         let own: BTreeSet<usize> = self.groups.iter().filter(|group| group.own).map(|group| group.checkpoint).collect();
         let mut watch = self.study.audit.then(|| Watch::new(self.series.model()));
+        let keep = self.out.is_dir();
         let mut tokenizers = BTreeMap::new();
         for (i, checkpoint) in self.series.checkpoints().iter().enumerate() {
             if !own.contains(&i) {
                 self.looked.push(None);
                 continue;
             }
-            let found = look_over(checkpoint, &self.folder(checkpoint), &mut tokenizers).and_then(|found| {
+            let folder = self.folder(checkpoint);
+            let found = look_over(checkpoint, &folder, &mut tokenizers).and_then(|mut found| {
+                // As soon as it is known: all weights together may take an hour.
+                if let Some(Err(error)) = keep.then(|| found.keep(&folder)) {
+                    tracing::warn!(%error, "what weights are will have to be found again");
+                }
                 if checkpoint.is_fetched() {
                     Bloom::check(checkpoint, Extent::Sites(&self.study.sites))?;
                 }
@@ -371,6 +373,9 @@ impl Plan {
     }
 }
 
+/// Classes that an attribute is reckoned to have.
+const CLASSES: u64 = 12;
+
 /// What the study's memory is made of.
 fn find_needs(
     study: &Study,
@@ -378,14 +383,19 @@ fn find_needs(
     languages: &[Language],
     widths: &BTreeMap<Site, usize>,
     device: Device,
+    shard_words: usize,
 ) -> Needs {
     let most = |of: fn(&Language) -> usize| languages.iter().map(of).max().unwrap_or(0) as u64;
     let row: usize = widths.values().sum();
     let widest = widths.values().copied().max().unwrap_or(0) as u64;
     let words = most(|language| language.with_attribute.values().copied().max().unwrap_or(0));
-    let gaussian = matches!(study.method, crate::ranking::Method::Gaussian(_));
-    // Of a covariance a half is kept, in f64; attributes have a dozen classes or so.
-    let covariances = if gaussian { 12 * widest.saturating_mul(widest) * 4 } else { 0 };
+    // A covariance a class, or a vector of coefficients; attributes have a dozen classes or so.
+    let probe = |width: u64| match study.method {
+        Method::Gaussian(_) => CLASSES * width.saturating_mul(width) * 8 / 2,
+        _ => CLASSES * width * 8,
+    };
+    let each = (study.attributes.len() * study.seeds.len()) as u64;
+    let of_sites = widths.values().fold(0u64, |sum, width| sum.saturating_add(probe(*width as u64)));
     let config = series.checkpoints().iter().find_map(|checkpoint| Config::read(checkpoint.config()).ok());
     let model = config.filter(|_| device == Device::Cpu).map_or(0, |config| {
         let needed = study.sites.iter().filter_map(|site| site.blocks_needed(config.n_layer).ok()).max();
@@ -396,16 +406,19 @@ fn find_needs(
     Needs {
         model,
         activations: most(|language| language.rows).saturating_mul(4 * row as u64),
-        cell: words.saturating_mul(3 * 4 * widest).saturating_add(covariances),
+        shard: (shard_words as u64).saturating_mul(4 * row as u64),
+        probes: if study.transfer.is_none() { each.saturating_mul(of_sites) } else { 0 },
+        cell: words.saturating_mul(3 * 4 * widest).saturating_add(probe(widest)),
     }
 }
 
-/// Checks the sites and `k` against every configuration that can be read, and returns the sites' widths.
-fn check_configurations(study: &Study, series: &Series) -> Result<BTreeMap<Site, usize>> {
-    let mut widths = BTreeMap::new();
+/// Checks the sites and `k` against every configuration that can be read, and returns the sites' widths and the hidden size.
+fn check_configurations(study: &Study, series: &Series) -> Result<(BTreeMap<Site, usize>, usize)> {
+    let (mut widths, mut hidden_size) = (BTreeMap::new(), 0);
     for checkpoint in series.checkpoints() {
         // One that cannot be read is found when the checkpoint is looked over.
         let Ok(config) = Config::read(checkpoint.config()) else { continue };
+        hidden_size = hidden_size.max(config.hidden_size);
         for site in &study.sites {
             let width = site.width(config.hidden_size);
             site.blocks_needed(config.n_layer).map_err(|error| match error {
@@ -419,7 +432,7 @@ fn check_configurations(study: &Study, series: &Series) -> Result<BTreeMap<Site,
             *most = width.max(*most);
         }
     }
-    Ok(widths)
+    Ok((widths, hidden_size))
 }
 
 fn scores(study: &Study, series: &Series) -> Result<Option<TransferScores>> {

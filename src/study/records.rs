@@ -89,6 +89,32 @@ impl SourceProbe {
 mod tests {
     use super::*;
 
+    /// Results on disk outlive the program that wrote them. If this fails, what is written has changed: raise `FORMAT` in `keys.rs`, so that
+    /// results of before are not taken for these, and put the new text here.
+    #[test]
+    fn what_is_written_is_what_the_format_says() {
+        let text = |record: serde_json::Result<String>| record.unwrap();
+        let point = CurvePoint { rank: 1, neuron: 4, nmi_dev: Some(0.5), nmi_test: None, accuracy_test: Some(0.25) };
+        let ranking = RankingRecord::from(&Ranking::new(9, vec![point]).unwrap());
+        assert_eq!(text(serde_json::to_string(&ranking)), r#"{"neurons":9,"curve":[[4,0.5,null,0.25]]}"#);
+        let score = ScoreRecord::Scored { accuracy: Some(0.5), nmi: None, left_out: 3 };
+        assert_eq!(text(serde_json::to_string(&score)), r#"{"Scored":{"accuracy":0.5,"nmi":null,"left_out":3}}"#);
+        assert_eq!(text(serde_json::to_string(&ScoreRecord::NoSource)), r#""NoSource""#);
+        let mut cells = crate::treebank::Cells::default();
+        cells.add_missing("es", "Number", 7, &crate::treebank::NoCell::Settings("why".into()));
+        let cell = cells.cells.remove(0);
+        let words = WordsRecord { skipped: Skipped::default(), cell, classes: Vec::new(), missing: Some("why".into()) };
+        assert_eq!(
+            text(serde_json::to_string(&words)),
+            concat!(
+                r#"{"skipped":{"long_sentences":0,"words_in_long_sentences":0,"empty_words":0},"#,
+                r#""cell":{"language":"es","attribute":"Number","seed":7,"usable":false,"reason":"why","classes":"","#,
+                r#""dropped":"","train":null,"dev":null,"test":null,"without_lemma":null,"seen_lemmas":null},"#,
+                r#""classes":[],"missing":"why"}"#
+            )
+        );
+    }
+
     #[test]
     fn rankings_come_back_to_the_last_bit_and_shorter_if_asked() {
         let point = |rank: usize| CurvePoint {

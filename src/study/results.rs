@@ -9,11 +9,10 @@ use crate::ranking::{self, RankedCell};
 use crate::report::{write_csv, Record, TextTable};
 use crate::transfer::TransferScores;
 use crate::treebank::{CellRow, Cells, ClassRow, Treebank};
-use crate::{files, Error, Result, Site};
+use crate::{files, Result, Site};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// What a study found.
 #[derive(Clone, Debug)]
@@ -205,17 +204,6 @@ impl Notes {
     }
 }
 
-/// Waits until no other process writes its tables into a folder.
-fn alone(out: &Path) -> Result<files::Lock> {
-    loop {
-        let folder = std::fs::File::open(out).map_err(Error::io(out, "open"))?;
-        if let Some(lock) = files::try_lock(folder, out)? {
-            return Ok(lock);
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
-
 impl Results {
     /// Overlap, ceiling and correlation from rankings and transfer scores.
     ///
@@ -240,7 +228,9 @@ impl Results {
         let out = out.as_ref();
         let description = self.study.to_toml()?;
         files::writable_dir(out)?;
-        let _lock = self.provenance.as_ref().map(|_| alone(out)).transpose()?;
+        // Two processes that end together write one after the other.
+        let lock = out.join("cells").join("tables.lock");
+        let _lock = self.provenance.as_ref().map(|_| files::lock(lock)).transpose()?;
         let cells = out.join("cells.csv");
         write_csv(&cells, &self.notes.words())?;
         let classes = out.join("classes.csv");

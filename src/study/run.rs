@@ -1,12 +1,14 @@
-use super::failures::{Failed, Failure};
+use super::failures::{self, Failed, Failure};
 use super::group::{Extracted, Work};
 use super::log::Log;
 use super::pack::Pack;
+use super::plan::Group;
 use super::{threads, Plan, Progress};
 use crate::activations::Tokenizer;
-use crate::bloom::{Bloom, Extent};
+use crate::bloom::{device, Bloom, Extent};
 use crate::checkpoint::{Checkpoint, Step};
 use crate::{files, Error, Result};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
@@ -48,6 +50,11 @@ impl Plan {
     /// [`Error::Io`] if results cannot be written, as on a full disk; with `fail_fast`, whatever a cell returns.
     pub fn run(&mut self, progress: &dyn Progress) -> Result<Vec<Failure>> {
         let _span = tracing::info_span!("study", model = self.series.model()).entered();
+        let each = self.cells_in_group();
+        if self.groups.iter().any(|group| group.own && group.done < each) {
+            // Only now it has to be there.
+            self.device = device::parse(&self.study.device)?;
+        }
         self.open_tokenizers()?;
         let cells = self.out.join("cells");
         fs::create_dir_all(&cells).map_err(Error::io(&cells, "create"))?;
@@ -62,11 +69,10 @@ impl Plan {
         let outlook = self.outlook();
         progress.start(outlook.cells);
         progress.resume(outlook.done);
-        let each = self.cells_in_group();
         let (mut todo, mut failures) = (Todo::new(), Vec::new());
         for (i, group) in self.groups.iter().enumerate().filter(|(_, group)| group.own && group.done < each) {
             match self.looked.get(group.checkpoint) {
-                Some(Some(Err(message))) => failures.extend(self.failed_groups(&[i], message)),
+                Some(Some(Err(message))) => failures.extend(self.failed_groups(&[i], message)?),
                 _ => todo.entry(group.checkpoint).or_default().push(i),
             }
         }
@@ -78,7 +84,25 @@ impl Plan {
         }
         self.compute(todo, progress, &mut failures)?;
         self.count()?;
+        self.drop_scratch()?;
+        failures.extend(self.lost(&failures));
         Ok(failures)
+    }
+
+    /// Cells that are neither there nor known to have failed: another process has written over them, where there are no locks.
+    fn lost(&self, failures: &[Failure]) -> Vec<Failure> {
+        let each = self.cells_in_group();
+        let of_group = |group: &Group| {
+            let checkpoint = self.series.checkpoints().get(group.checkpoint)?;
+            let name = self.language(group.language);
+            let same = |failure: &&Failure| (failure.step, &*failure.language) == (checkpoint.step(), name);
+            let failed: usize = failures.iter().filter(same).map(|failure| failure.cells).sum();
+            let cells = each.saturating_sub(group.done).saturating_sub(failed);
+            let message =
+                "was done, but is not there: do two processes write one file without working locks? run it again";
+            (cells > 0).then(|| Failure::of_language(checkpoint.step(), name, cells, message))
+        };
+        self.groups.iter().filter(|group| group.own).filter_map(of_group).collect()
     }
 
     /// Checks the tokenizers of what is to do.
@@ -124,7 +148,7 @@ impl Plan {
             let (mut left, mut moved) = (Todo::new(), false);
             let ready: Todo = std::mem::take(&mut todo);
             let (ready, busy): (Todo, Todo) =
-                ready.into_iter().partition(|(c, groups)| first || self.is_free(*c, groups));
+                ready.into_iter().partition(|(c, groups)| first || self.has_free(*c, groups));
             left.extend(busy);
             self.pass(ready, first, progress, &mut |checkpoint, worked| {
                 failures.extend(worked.failures);
@@ -142,8 +166,8 @@ impl Plan {
         Ok(())
     }
 
-    /// Whether no other process has the first of the groups.
-    fn is_free(&self, checkpoint: usize, groups: &[usize]) -> bool {
+    /// Whether there is a group that no other process has.
+    fn has_free(&self, checkpoint: usize, groups: &[usize]) -> bool {
         let Some(checkpoint) = self.series.checkpoints().get(checkpoint) else { return false };
         groups.iter().any(|group| matches!(self.lock(checkpoint, *group), Ok(Some(_))))
     }
@@ -151,7 +175,7 @@ impl Plan {
     /// The lock of a group, or `None` if another process has it.
     pub(super) fn lock(&self, checkpoint: &Checkpoint, group: usize) -> Result<Option<files::Lock>> {
         let language = self.groups.get(group).map_or("", |group| self.language(group.language));
-        lock_file(self.file(checkpoint, language, "lock"))
+        files::try_lock(self.file(checkpoint, language, "lock"))
     }
 
     pub(super) fn language(&self, language: usize) -> &str {
@@ -167,31 +191,48 @@ impl Plan {
         each: &mut dyn FnMut(usize, Worked),
     ) -> Result<()> {
         while !ready.is_empty() {
+            // An iterator that has failed is at its end: another goes on with the rest.
             let series = self.series.clone().select(&self.steps(&ready))?;
-            let mut turns = series.in_turn();
-            // Without the weights of what is left: what `in_turn` fetches ahead is part of it.
-            while let Some((&index, _)) = ready.first_key_value() {
+            let evict = self.study.checkpoints.evict;
+            let folders = self.series.checkpoints().iter().map(|c| (c.step(), self.folder(c))).collect();
+            let turns = RefCell::new(Turns { folders, first, evict, held: BTreeMap::new(), result: Ok(()) });
+            let mut in_turn = series.in_turn_where(|checkpoint| turns.borrow_mut().take(checkpoint.step()));
+            while let Some(found) = in_turn.next() {
+                let step = in_turn.step();
+                let held = step.and_then(|step| turns.borrow_mut().held.remove(&step));
+                let index = self.series.checkpoints().iter().position(|c| Some(c.step()) == step).unwrap_or_default();
                 let groups = ready.remove(&index).unwrap_or_default();
-                match turns.next() {
-                    None => break,
-                    Some(Ok(checkpoint)) => {
+                match found {
+                    Ok(checkpoint) => {
                         self.see(index, &checkpoint)?;
-                        let worked = self.work_on(&checkpoint, index, groups, first, progress)?;
+                        let worked = self.work_on(&checkpoint, index, groups, progress)?;
                         each(index, worked);
+                        let Some(held) = held else { continue };
+                        match held.alone(self.shard.is_some())? {
+                            Some(_lock) => drop(checkpoint),
+                            None => checkpoint.keep(),
+                        }
                     }
-                    Some(Err(error)) => {
+                    Err(error) => {
                         if self.study.fail_fast || self.is_fatal(&error) {
                             return Err(error);
                         }
-                        let failures = self.failed_groups(&groups, &error.to_string());
+                        let failures = self.failed_groups(&groups, &error.to_string())?;
                         failures
                             .iter()
                             .for_each(|failure| self.tell(progress, failure.cells, failure.step, &failure.language));
                         each(index, Worked { failures, ..Worked::default() });
-                        // An iterator that has failed is at its end.
-                        break;
                     }
                 }
+            }
+            let failed = in_turn.failed();
+            drop(in_turn);
+            turns.into_inner().result?;
+            if !failed {
+                // Those whose turn another process has.
+                std::mem::take(&mut ready)
+                    .into_iter()
+                    .for_each(|(index, busy)| each(index, Worked { busy, ..Worked::default() }));
             }
         }
         Ok(())
@@ -199,6 +240,12 @@ impl Plan {
 
     fn steps(&self, todo: &Todo) -> Vec<Step> {
         todo.keys().filter_map(|c| Some(self.series.checkpoints().get(*c)?.step())).collect()
+    }
+
+    /// Checks that what was loaded is what the identities say.
+    fn check_loaded(&self, checkpoint: &Checkpoint) -> Result<()> {
+        let of_step = self.looked.iter().flatten().flatten().find(|looked| looked.step == checkpoint.step());
+        of_step.map_or(Ok(()), |looked| looked.check(checkpoint))
     }
 
     /// Looks over weights that were not on disk when the study began.
@@ -227,18 +274,12 @@ impl Plan {
         checkpoint: &Checkpoint,
         index: usize,
         mut groups: Vec<usize>,
-        first: bool,
         progress: &dyn Progress,
     ) -> Result<Worked> {
         let folder = self.folder(checkpoint);
         fs::create_dir_all(&folder).map_err(Error::io(&folder, "create"))?;
         let _span = tracing::info_span!("checkpoint", step = %checkpoint.step()).entered();
         tracing::info!(commit = checkpoint.commit(), "checkpoint");
-        // While there are checkpoints that nobody is at, two processes do not load the same weights.
-        let marker = lock_file(folder.join("_checkpoint.lock"))?;
-        if first && marker.is_none() {
-            return Ok(Worked { busy: groups, ..Worked::default() });
-        }
         let source = self.groups.iter().position(|group| (group.checkpoint, group.language) == (index, 0));
         let mut worked = Worked::default();
         if let Some(source) = source.filter(|_| self.needs_source(checkpoint, index, &groups)) {
@@ -276,16 +317,23 @@ impl Plan {
         }
     }
 
-    /// Groups none of whose cells can be done, and why.
-    fn failed_groups(&self, groups: &[usize], message: &str) -> Vec<Failure> {
+    /// Groups none of whose cells can be done, and why: kept for whoever makes tables, where no other process is at them.
+    fn failed_groups(&self, groups: &[usize], message: &str) -> Result<Vec<Failure>> {
         let each = self.cells_in_group();
-        let failure = |group: &usize| {
-            let group = self.groups.get(*group)?;
-            let checkpoint = self.series.checkpoints().get(group.checkpoint)?;
-            let cells = each.saturating_sub(group.done);
-            Some(Failure::of_language(checkpoint.step(), self.language(group.language), cells, message))
-        };
-        groups.iter().filter_map(failure).collect()
+        let mut failures = Vec::new();
+        for &i in groups {
+            let Some(group) = self.groups.get(i) else { continue };
+            let Some(checkpoint) = self.series.checkpoints().get(group.checkpoint) else { continue };
+            let (name, cells) = (self.language(group.language), each.saturating_sub(group.done));
+            let failure = Failure::of_language(checkpoint.step(), name, cells, message);
+            if let Some(_lock) = self.lock(checkpoint, i)? {
+                let identity = self.keys(group.checkpoint, group.language)?.map(|keys| keys.cells());
+                let path = self.file(checkpoint, name, "failed.json");
+                failures::keep(&path, identity, std::slice::from_ref(&failure))?;
+            }
+            failures.push(failure);
+        }
+        Ok(failures)
     }
 
     pub(super) fn tell(&self, progress: &dyn Progress, cells: usize, step: Step, language: &str) {
@@ -293,12 +341,63 @@ impl Plan {
     }
 }
 
-fn lock_file(path: PathBuf) -> Result<Option<files::Lock>> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(Error::io(folder, "create"))?;
+/// Which checkpoints this process may take, and what keeps others from them.
+struct Turns {
+    folders: BTreeMap<Step, PathBuf>,
+    first: bool,
+    evict: bool,
+    held: BTreeMap<Step, Held>,
+    result: Result<()>,
+}
+
+/// Locks on a checkpoint.
+struct Held {
+    /// While there are checkpoints that nobody is at, two processes do not load the same weights.
+    _turn: Option<files::Lock>,
+    /// The file that is locked, by any number of processes, while weights that may be deleted are in use.
+    in_use: Option<(files::Lock, PathBuf)>,
+}
+
+impl Turns {
+    /// Takes a checkpoint, unless its turn is another's.
+    fn take(&mut self, step: Step) -> bool {
+        match self.try_take(step) {
+            Ok(Some(held)) => self.held.insert(step, held).is_none(),
+            Ok(None) => false,
+            Err(error) => {
+                self.result = Err(error);
+                false
+            }
+        }
     }
-    let file = fs::OpenOptions::new().append(true).create(true).open(&path).map_err(Error::io(&path, "open"))?;
-    files::try_lock(file, path)
+
+    fn try_take(&self, step: Step) -> Result<Option<Held>> {
+        let Some(folder) = self.folders.get(&step).filter(|_| self.result.is_ok()) else { return Ok(None) };
+        let turn = files::try_lock(folder.join("_checkpoint.lock"))?;
+        if self.first && turn.is_none() {
+            return Ok(None);
+        }
+        if !self.evict {
+            return Ok(Some(Held { _turn: turn, in_use: None }));
+        }
+        let path = folder.join("_in_use.lock");
+        // Nobody shares it while they are deleted.
+        let lock = files::try_lock_shared(&path)?;
+        Ok(lock.map(|lock| Held { _turn: turn, in_use: Some((lock, path)) }))
+    }
+}
+
+impl Held {
+    /// A lock that keeps others from the weights while they are deleted, or `None` if somebody is at them. Where there are no locks
+    /// nobody can say: then the weights go unless there are shards.
+    fn alone(self, shards: bool) -> Result<Option<files::Lock>> {
+        let Some((lock, path)) = self.in_use else { return Ok(None) };
+        if !lock.is_real() {
+            return Ok(Some(lock).filter(|_| !shards));
+        }
+        drop(lock);
+        files::try_lock(path)
+    }
 }
 
 impl Run<'_> {
@@ -395,7 +494,8 @@ impl Model<'_> {
                 let _span = tracing::info_span!("load").entered();
                 let kind = plan.study.dtype.into();
                 let loaded = Bloom::load(checkpoint, Extent::Sites(&plan.study.sites), kind, plan.device)
-                    .and_then(|bloom| Ok((bloom, Tokenizer::open(checkpoint.tokenizer()?)?)));
+                    .and_then(|bloom| Ok((bloom, Tokenizer::open(checkpoint.tokenizer()?)?)))
+                    .and_then(|loaded| plan.check_loaded(checkpoint).map(|()| loaded));
                 run.log.took(
                     began,
                     super::LogLine {
@@ -415,5 +515,29 @@ impl Model<'_> {
             Ok(model) => Ok(model),
             Err(message) => Err(Error::Data(message.clone())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_is_taken_once_and_its_weights_go_with_the_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let step = Step::Number(3);
+        let turns = |first: bool| {
+            let folders = BTreeMap::from([(step, dir.path().join("3"))]);
+            Turns { folders, first, evict: true, held: BTreeMap::new(), result: Ok(()) }
+        };
+        let (mut one, mut other, mut helper) = (turns(true), turns(true), turns(false));
+        assert!(one.take(step) && !other.take(step) && helper.take(step));
+        assert!(!one.take(Step::Final) && one.result.is_ok());
+        let held = |turns: &mut Turns| turns.held.remove(&step).unwrap();
+        assert!(held(&mut one).alone(false).unwrap().is_none(), "the helper is at them");
+        let deleting = held(&mut helper).alone(false).unwrap();
+        assert!(deleting.is_some() && !other.take(step), "nobody begins while they are deleted");
+        drop(deleting);
+        assert!(other.take(step));
     }
 }

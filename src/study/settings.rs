@@ -347,10 +347,11 @@ fn no_repeats<T: Ord + fmt::Display>(name: &'static str, values: &[T]) -> Result
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    const TEXT: &str = r#"
+    /// A whole description.
+    pub const TEXT: &str = r#"
 series = "models"
 source = "qa"
 attributes = ["POS"]

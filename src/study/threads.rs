@@ -33,7 +33,7 @@ pub(super) fn keep(study: &Study, out: &Path, threads: usize) -> Result<usize> {
         return Ok(there);
     }
     // Whoever links first decides, for all that start at the same time.
-    let own = path.with_file_name(format!("threads-{}-{:x}", std::process::id(), unique()));
+    let own = path.with_file_name(format!("threads-{}", files::process()));
     fs::write(&own, format!("{threads}\n")).map_err(Error::io(&own, "write"))?;
     let linked = fs::hard_link(&own, &path);
     let _ = fs::remove_file(&own);
@@ -44,11 +44,6 @@ pub(super) fn keep(study: &Study, out: &Path, threads: usize) -> Result<usize> {
         Err(_) => files::write_atomic(&path, |w| writeln!(w, "{threads}").map_err(Error::io(&path, "write")))?,
     }
     Ok(read(&path)?.unwrap_or(threads))
-}
-
-/// Tells processes of two machines apart that have one number.
-fn unique() -> u128 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_nanos())
 }
 
 fn read(path: &Path) -> Result<Option<usize>> {
