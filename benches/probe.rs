@@ -87,7 +87,16 @@ fn select(c: &mut Criterion) {
 fn cell(c: &mut Criterion) {
     let mut group = c.benchmark_group("cell");
     group.sample_size(10);
-    for (n_words, neurons, classes) in [(8000, 1024, 4), (16000, 192, 12)] {
+    for (n_words, neurons, classes) in [
+        (8000, 1024, 2),
+        (8000, 1024, 4),
+        (8000, 1024, 12),
+        (32000, 1024, 4),
+        (8000, 2048, 4),
+        (8000, 4096, 4),
+        (8000, 192, 2),
+        (16000, 192, 12),
+    ] {
         let [train, dev, test] = [("train", n_words), ("dev", n_words / 8), ("test", n_words / 8)]
             .map(|(name, n_words)| words(n_words, neurons, classes, name));
         let method = Method::Poisson(Poisson::params());

@@ -1,10 +1,10 @@
 //! From similarities and transfer scores to tables and plots.
 
 use super::distinct;
-use super::summary::{interval, permuted};
+use super::summary::correlations;
 use crate::correlation::{self, CorrelationRow, InferenceRow, InfluenceRow, Point};
 use crate::overlap::MEAN;
-use crate::report::{number, p_value, write_csv, TextTable};
+use crate::report::{number, write_csv, TextTable};
 use crate::similarity::{by_step, Similarity, StepSimilarity};
 use crate::transfer::TransferScores;
 use crate::{files, Result};
@@ -121,37 +121,9 @@ impl SimilarityAnalysis {
             text += &format!("Pooling `{pooling}`, mean over pairs and sites\n\n{}\n", table.text());
         }
         if !self.correlation.is_empty() {
-            let columns = [
-                "task",
-                "level",
-                "similarity",
-                "n",
-                "Pearson",
-                "95 % interval",
-                "p",
-                "Spearman",
-                "p",
-                "p by language",
-                "p of changes",
-            ];
-            let model = several.then_some("model");
-            let mut table = TextTable::new(model.into_iter().chain(columns));
-            for row in &self.correlation {
-                let cells = [
-                    row.task.clone(),
-                    row.level.to_string(),
-                    row.measure.trim_start_matches("similarity:").to_owned(),
-                    row.n.to_string(),
-                    number(row.pearson, 3),
-                    interval(row),
-                    p_value(row.pearson_p),
-                    number(row.spearman, 3),
-                    p_value(row.spearman_p),
-                    p_value(permuted(&self.inference, row, "pearson", "languages")),
-                    p_value(permuted(&self.inference, row, "pearson-of-changes", "changes")),
-                ];
-                table.row(several.then(|| row.model.clone()).into_iter().chain(cells));
-            }
+            let table = correlations(self.correlation.iter(), &self.inference, several, "similarity", |row| {
+                row.measure.trim_start_matches("similarity:")
+            });
             text += &format!(
                 "Similarity against transfer; intervals, and p beside a coefficient, as if points were independent; p by language: \
                  whole languages change places\n\n{}\n",

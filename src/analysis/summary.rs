@@ -216,11 +216,22 @@ fn overlap_table(analysis: &Analysis, model: &str, k: usize, site: &str) -> Text
 }
 
 fn correlation_table(analysis: &Analysis) -> TextTable {
-    let several = analysis.models().len() > 1;
+    let rows = analysis.correlation.iter().filter(|row| row.measure == "overlap");
+    correlations(rows, &analysis.inference, analysis.models().len() > 1, "overlap of", |row| &row.attribute)
+}
+
+/// Correlations with their intervals and p-values; `name` is what stands below `title`.
+pub(super) fn correlations<'a>(
+    rows: impl Iterator<Item = &'a CorrelationRow>,
+    inference: &[InferenceRow],
+    several_models: bool,
+    title: &str,
+    name: impl Fn(&CorrelationRow) -> &str,
+) -> TextTable {
     let columns = [
         "task",
         "level",
-        "overlap of",
+        title,
         "n",
         "Pearson",
         "95 % interval",
@@ -230,30 +241,28 @@ fn correlation_table(analysis: &Analysis) -> TextTable {
         "p by language",
         "p of changes",
     ];
-    let mut table = TextTable::new(several.then_some("model").into_iter().chain(columns));
-    for row in analysis.correlation.iter().filter(|row| row.measure == "overlap") {
-        let CorrelationRow { model, task, level, attribute, n, .. } = row;
-        let CorrelationRow { pearson, pearson_p, spearman, spearman_p, .. } = row;
+    let mut table = TextTable::new(several_models.then_some("model").into_iter().chain(columns));
+    for row in rows {
         let cells = [
-            task.clone(),
-            level.to_string(),
-            attribute.clone(),
-            n.to_string(),
-            number(*pearson, 3),
+            row.task.clone(),
+            row.level.to_string(),
+            name(row).to_owned(),
+            row.n.to_string(),
+            number(row.pearson, 3),
             interval(row),
-            p_value(*pearson_p),
-            number(*spearman, 3),
-            p_value(*spearman_p),
-            p_value(permuted(&analysis.inference, row, "pearson", "languages")),
-            p_value(permuted(&analysis.inference, row, "pearson-of-changes", "changes")),
+            p_value(row.pearson_p),
+            number(row.spearman, 3),
+            p_value(row.spearman_p),
+            p_value(permuted(inference, row, "pearson", "languages")),
+            p_value(permuted(inference, row, "pearson-of-changes", "changes")),
         ];
-        table.row(several.then(|| model.clone()).into_iter().chain(cells));
+        table.row(several_models.then(|| row.model.clone()).into_iter().chain(cells));
     }
     table
 }
 
 /// Pearson's interval.
-pub(super) fn interval(row: &CorrelationRow) -> String {
+fn interval(row: &CorrelationRow) -> String {
     match (row.ci_low, row.ci_high) {
         (Some(low), Some(high)) => format!("{} to {}", number(Some(low), 2), number(Some(high), 2)),
         _ => String::new(),
@@ -261,7 +270,7 @@ pub(super) fn interval(row: &CorrelationRow) -> String {
 }
 
 /// The p-value of a correlation by permutation of `unit`s.
-pub(super) fn permuted(inference: &[InferenceRow], row: &CorrelationRow, estimator: &str, unit: &str) -> Option<f64> {
+fn permuted(inference: &[InferenceRow], row: &CorrelationRow, estimator: &str, unit: &str) -> Option<f64> {
     let key = (&row.model, &row.task, row.level, &row.measure, &row.attribute);
     let same = |other: &&InferenceRow| {
         (&other.model, &other.task, other.level, &other.measure, &other.attribute) == key

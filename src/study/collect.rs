@@ -167,7 +167,8 @@ impl Plan {
                 tokenizer_sha256: looked.tokenizer.clone(),
             })
         };
-        let language = |language: &super::plan::Language| (language.treebank.language.clone(), language.sha256.clone());
+        let language =
+            |language: &super::languages::Language| (language.treebank.language.clone(), language.sha256.clone());
         Ok(Provenance {
             isogloss: env!("CARGO_PKG_VERSION").into(),
             libtorch: LIBTORCH.into(),

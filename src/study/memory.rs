@@ -100,13 +100,14 @@ impl de::Visitor<'_> for Amount {
 /// What a study holds in memory at its peak, in bytes:
 ///
 /// ```text
-/// model + activations x (2 if extraction goes on while cells are probed, else 1) + probes + cells at once x cell
+/// model + activations x (2 if extraction goes on while cells are probed, else 1) + probes + cells
 /// ```
 ///
 /// `model`: the blocks that the sites need, in the type it computes in (0 on a GPU). `activations`: the largest language's rows
 /// at all sites, words x neurons x 4 a site, while they are below [`Needs::ON_DISK`]; above, they are on disk, and at most three shards are
-/// in memory. `probes`: those of the source language at a checkpoint, where zero-shot transfer is measured. `cell`: three copies of the
-/// rows of the largest cell at its widest site, and its probe, which for the Gaussian one is a covariance a class.
+/// in memory. `probes`: those of the source language at a checkpoint, where zero-shot transfer is measured. `cells`: those that are probed at once, each with three
+/// copies of its rows, and its probe, which for the Gaussian one is a covariance a class; as many as there are threads, and with a
+/// limit as many as fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// The model.
@@ -117,7 +118,7 @@ pub struct Needs {
     pub shard: u64,
     /// The source's probes at a checkpoint.
     pub probes: u64,
-    /// The largest cell.
+    /// The largest cell, at its widest site.
     pub cell: u64,
 }
 
@@ -126,8 +127,10 @@ pub struct Needs {
 pub struct Budget {
     /// Whether the next language is extracted while one is probed.
     pub overlap: bool,
-    /// How many cells are probed at once.
+    /// How many cells are probed at once, at most.
     pub cells: usize,
+    /// What they take together, at most, in bytes.
+    pub bytes: u64,
 }
 
 impl Needs {
@@ -143,30 +146,34 @@ impl Needs {
         }
     }
 
-    /// The peak.
-    pub fn peak(&self, budget: Budget) -> u64 {
-        let languages = if budget.overlap { 2 } else { 1 };
-        let cells = self.cell.saturating_mul(budget.cells as u64);
-        let rows = self.rows().saturating_mul(languages);
-        self.model.saturating_add(rows).saturating_add(self.probes).saturating_add(cells)
+    /// All but the cells.
+    fn beside(&self, overlap: bool) -> u64 {
+        let rows = self.rows().saturating_mul(if overlap { 2 } else { 1 });
+        self.model.saturating_add(rows).saturating_add(self.probes)
     }
 
-    /// What fits into `limit` with at most `threads` cells at once: fewer cells before extraction waits for probing.
+    /// The peak.
+    pub fn peak(&self, budget: Budget) -> u64 {
+        let cells = self.cell.saturating_mul(budget.cells as u64);
+        self.beside(budget.overlap).saturating_add(cells.min(budget.bytes))
+    }
+
+    /// What fits into `limit` with at most `threads` cells at once: less for cells before extraction waits for probing.
     ///
     /// # Errors
     /// [`Error::Parameter`] with the figures if one cell alone does not fit.
     pub fn within(&self, limit: Option<Bytes>, threads: usize) -> Result<Budget, Error> {
-        let Some(Bytes(limit)) = limit else { return Ok(Budget { overlap: true, cells: threads.max(1) }) };
+        let cells = threads.max(1);
+        let all = self.cell.saturating_mul(cells as u64);
+        let Some(Bytes(limit)) = limit else { return Ok(Budget { overlap: true, cells, bytes: all }) };
         for overlap in [true, false] {
-            let rest = limit.checked_sub(self.peak(Budget { overlap, cells: 0 }));
-            let cells = rest.map_or(0, |rest| rest.checked_div(self.cell).unwrap_or(u64::MAX));
-            let wanted = if overlap { (threads as u64).div_ceil(2).max(1) } else { 1 };
-            if cells >= wanted {
-                let cells = usize::try_from(cells).unwrap_or(usize::MAX).min(threads.max(1));
-                return Ok(Budget { overlap, cells });
+            let bytes = limit.saturating_sub(self.beside(overlap));
+            let wanted = if overlap { self.cell.saturating_mul(cells.div_ceil(2) as u64) } else { self.cell };
+            if bytes >= wanted && limit >= self.beside(overlap) {
+                return Ok(Budget { overlap, cells, bytes });
             }
         }
-        let least = self.peak(Budget { overlap: false, cells: 1 });
+        let least = self.beside(false).saturating_add(self.cell);
         let [model, rows, probes, cell, least] = [self.model, self.rows(), self.probes, self.cell, least].map(Bytes);
         Err(Error::parameter(
             "memory",
@@ -199,18 +206,20 @@ mod tests {
     #[test]
     fn a_limit_takes_cells_first_then_overlap_and_then_refuses() {
         let needs = Needs { model: 90, activations: 50, probes: 10, cell: 10, shard: 512 << 20 };
-        assert_eq!(needs.within(None, 8).unwrap(), Budget { overlap: true, cells: 8 });
+        assert_eq!(needs.within(None, 8).unwrap(), Budget { overlap: true, cells: 8, bytes: 80 });
         let within = |limit| needs.within(Some(Bytes(limit)), 8);
-        assert_eq!(within(280).unwrap(), Budget { overlap: true, cells: 8 });
-        assert_eq!(within(245).unwrap(), Budget { overlap: true, cells: 4 });
-        assert_eq!(within(235).unwrap(), Budget { overlap: false, cells: 8 });
-        assert_eq!(within(160).unwrap(), Budget { overlap: false, cells: 1 });
+        let budget = |overlap, bytes| Budget { overlap, cells: 8, bytes };
+        assert_eq!(within(300).unwrap(), budget(true, 100));
+        assert_eq!(needs.peak(within(300).unwrap()), 280);
+        assert_eq!(within(245).unwrap(), budget(true, 45));
+        assert_eq!(within(235).unwrap(), budget(false, 85));
+        assert_eq!(within(160).unwrap(), budget(false, 10));
         let error = within(159).unwrap_err().to_string();
         assert!(error.contains("memory should be 160 B or more") && error.contains("a cell 10 B"), "{error}");
         for limit in 160..300 {
             assert!(needs.peak(within(limit).unwrap()) <= limit);
         }
         let large = Needs { activations: 100 << 30, ..needs };
-        assert_eq!(large.peak(Budget { overlap: false, cells: 0 }), 100 + 3 * (512 << 20));
+        assert_eq!(large.peak(Budget { overlap: false, cells: 0, bytes: 0 }), 100 + 3 * (512 << 20));
     }
 }

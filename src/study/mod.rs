@@ -16,12 +16,16 @@ mod cells;
 #[cfg(feature = "torch")]
 mod collect;
 #[cfg(feature = "torch")]
-mod failures;
+mod extracting;
 #[cfg(feature = "torch")]
-mod group;
+mod failures;
 mod identity;
 #[cfg(feature = "torch")]
+mod jobs;
+#[cfg(feature = "torch")]
 mod keys;
+#[cfg(feature = "torch")]
+mod languages;
 // Of this and what is marked so below, only running uses all.
 #[cfg_attr(not(feature = "torch"), allow(dead_code))]
 mod log;
@@ -34,6 +38,8 @@ mod pack;
 mod partition;
 #[cfg(feature = "torch")]
 mod plan;
+#[cfg(feature = "torch")]
+mod probing;
 #[cfg_attr(not(feature = "torch"), allow(dead_code))]
 mod provenance;
 #[cfg_attr(not(feature = "torch"), allow(dead_code))]
@@ -45,7 +51,11 @@ mod rows;
 mod run;
 mod settings;
 #[cfg(feature = "torch")]
+mod source;
+#[cfg(feature = "torch")]
 mod threads;
+#[cfg(feature = "torch")]
+mod turns;
 #[cfg(feature = "torch")]
 mod watch;
 

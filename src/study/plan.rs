@@ -1,36 +1,22 @@
 use super::keys::{Keys, Source};
+use super::languages::{read_treebanks, Language};
 use super::log::Rates;
 use super::lookover::{look_over, LookOver};
 use super::memory::{Budget, Needs};
 use super::pack::Pack;
 use super::watch::Watch;
 use super::{Bytes, Shard, Study, LIBTORCH};
-use crate::activations::{hash_words, ExtractionSettings};
+use crate::activations::ExtractionSettings;
 use crate::bloom::{device, parameters, Bloom, Config, Extent};
 use crate::checkpoint::{Checkpoint, Series};
 use crate::overlap::Control as Beside;
 use crate::ranking::{Control, Method};
 use crate::transfer::TransferScores;
-use crate::treebank::{Sentences, Treebank, Word};
 use crate::{Error, Result, Site};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use tch::Device;
-
-/// A language with what is known of its words.
-pub(super) struct Language {
-    pub treebank: Treebank,
-    /// Of the words as they were read.
-    pub sha256: String,
-    /// Words that have each attribute of the study.
-    pub with_attribute: BTreeMap<String, usize>,
-    /// Words that get a row.
-    pub rows: usize,
-    /// The words that get one: all that have an attribute, whichever the study asks for, so that another attribute changes nothing;
-    /// and those that tell of what lemma these may be.
-    pub wanted: Box<dyn Fn(&Word) -> bool + Send + Sync>,
-}
 
 /// What is known of a checkpoint, or why it cannot be used.
 pub(super) type Looked = Result<LookOver, String>;
@@ -376,6 +362,19 @@ impl Plan {
 /// Classes that an attribute is reckoned to have.
 const CLASSES: u64 = 12;
 
+/// Bytes of a probe: a covariance a class, or a vector of coefficients.
+fn of_probe(study: &Study, width: u64) -> u64 {
+    match study.method {
+        Method::Gaussian(_) => CLASSES * width.saturating_mul(width) * 8 / 2,
+        _ => CLASSES * width * 8,
+    }
+}
+
+/// Bytes of a cell while it is probed.
+pub(super) fn of_cell(study: &Study, words: u64, width: u64) -> u64 {
+    words.saturating_mul(3 * 4 * width).saturating_add(of_probe(study, width))
+}
+
 /// What the study's memory is made of.
 fn find_needs(
     study: &Study,
@@ -389,13 +388,8 @@ fn find_needs(
     let row: usize = widths.values().sum();
     let widest = widths.values().copied().max().unwrap_or(0) as u64;
     let words = most(|language| language.with_attribute.values().copied().max().unwrap_or(0));
-    // A covariance a class, or a vector of coefficients; attributes have a dozen classes or so.
-    let probe = |width: u64| match study.method {
-        Method::Gaussian(_) => CLASSES * width.saturating_mul(width) * 8 / 2,
-        _ => CLASSES * width * 8,
-    };
     let each = (study.attributes.len() * study.seeds.len()) as u64;
-    let of_sites = widths.values().fold(0u64, |sum, width| sum.saturating_add(probe(*width as u64)));
+    let of_sites = widths.values().fold(0u64, |sum, width| sum.saturating_add(of_probe(study, *width as u64)));
     let config = series.checkpoints().iter().find_map(|checkpoint| Config::read(checkpoint.config()).ok());
     let model = config.filter(|_| device == Device::Cpu).map_or(0, |config| {
         let needed = study.sites.iter().filter_map(|site| site.blocks_needed(config.n_layer).ok()).max();
@@ -408,7 +402,7 @@ fn find_needs(
         activations: most(|language| language.rows).saturating_mul(4 * row as u64),
         shard: (shard_words as u64).saturating_mul(4 * row as u64),
         probes: if study.transfer.is_none() { each.saturating_mul(of_sites) } else { 0 },
-        cell: words.saturating_mul(3 * 4 * widest).saturating_add(probe(widest)),
+        cell: of_cell(study, words, widest),
     }
 }
 
@@ -445,46 +439,6 @@ fn scores(study: &Study, series: &Series) -> Result<Option<TransferScores>> {
         tracing::warn!("{path}: the language `{language}` has no treebank; its scores enter the averages and no pair");
     }
     Ok(Some(scores))
-}
-
-fn read_treebanks(study: &Study) -> Result<Vec<Language>> {
-    let sources = study.sources()?;
-    let settings = study.reading.of(study.scheme);
-    let read = |source: &crate::treebank::Source| Treebank::read_with(&source.language, &source.files, &settings);
-    // The first error in order, whichever thread is first.
-    let treebanks: Vec<Result<Treebank>> = sources.par_iter().map(read).collect();
-    let treebanks: Vec<Treebank> = treebanks.into_iter().collect::<Result<_>>()?;
-    for attribute in &study.attributes {
-        let found = |treebank: &Treebank| treebank.words.iter().any(|word| word.attributes.get(attribute).is_some());
-        if !treebanks.iter().any(found) {
-            let words = treebanks.iter().flat_map(|treebank| &treebank.words);
-            let known: BTreeSet<&str> = words.flat_map(|word| word.attributes.iter()).map(|(name, _)| name).collect();
-            let known = known.into_iter().collect::<Vec<_>>().join(", ");
-            return Err(Error::unknown("attribute", attribute, format!("one that the treebanks have: {known}")));
-        }
-    }
-    treebanks.into_par_iter().map(|treebank| language(study, treebank)).collect()
-}
-
-fn language(study: &Study, treebank: Treebank) -> Result<Language> {
-    let with = |attribute: &String| {
-        let words = treebank.words.iter().filter(|word| word.attributes.get(attribute).is_some());
-        (attribute.clone(), words.count())
-    };
-    let sentences: &dyn Sentences = &treebank;
-    let attributes: BTreeSet<&str> =
-        treebank.words.iter().flat_map(|word| word.attributes.iter()).map(|(name, _)| name).collect();
-    let attributes: Vec<String> = attributes.into_iter().map(str::to_string).collect();
-    let wanted = treebank.needed_for(&attributes);
-    let sha256 = hash_words(sentences, &wanted)?;
-    let rows = treebank.words.iter().filter(|word| wanted(word)).count();
-    Ok(Language {
-        with_attribute: study.attributes.iter().map(with).collect(),
-        sha256,
-        rows,
-        wanted: Box::new(wanted),
-        treebank,
-    })
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@
 mod attributes;
 mod cells;
 pub mod conllu;
+mod multiword;
 mod official;
 mod provenance;
 mod sentences;
@@ -27,8 +28,9 @@ mod words;
 
 pub use attributes::{Attributes, Scheme};
 pub use cells::{CellRow, Cells, ClassRow, UnmappedRow, ValueRow};
+pub use multiword::Multiword;
 pub use official::OfficialSplit;
 pub use sentences::{Sentences, TreebankFiles};
 pub use source::Source;
 pub use split::{split, ClassBalance, NoCell, Part, Split, SplitMethod, SplitSettings};
-pub use words::{Counts, Multiword, ReadSettings, Treebank, Word};
+pub use words::{Counts, ReadSettings, Treebank, Word};
