@@ -41,6 +41,11 @@ fn run() -> Result<()> {
     let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let scale: Scale = toml::from_str(&text).with_context(|| file.display().to_string())?;
     scale.check().with_context(|| file.display().to_string())?;
+    say!("{}", table(&scale)?.markdown())
+}
+
+/// A row a study and kind of machines.
+fn table(scale: &Scale) -> Result<TextTable> {
     let hours = |seconds: f64| match seconds / 3600.0 {
         hours if hours < 10.0 => format!("{hours:.1}"),
         hours => format!("{hours:.0}"),
@@ -62,5 +67,20 @@ fn run() -> Result<()> {
             ]);
         }
     }
-    say!("{}", table.markdown())
+    Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guide_has_this_table() {
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+        let scale: Scale = toml::from_str(&std::fs::read_to_string(docs.join("scale.toml")).unwrap()).unwrap();
+        scale.check().unwrap();
+        let guide = std::fs::read_to_string(docs.join("cluster.md")).unwrap();
+        let table = table(&scale).unwrap().markdown();
+        assert!(guide.contains(&table), "docs/cluster.md should have:\n{table}");
+    }
 }

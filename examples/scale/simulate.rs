@@ -25,6 +25,8 @@ struct Rates {
     /// Seconds of a core for each word and neuron of a cell: so many, and so many more for each class.
     cell: f64,
     cell_class: f64,
+    /// The share of it that several threads cannot divide among them.
+    cell_serial: f64,
     /// Floating-point operations a second of a core in forward passes, float32.
     core_flops: f64,
     /// Bytes a second from disk into the model.
@@ -117,7 +119,7 @@ pub struct Taken {
 impl Scale {
     /// Whether every number can be reckoned with.
     pub fn check(&self) -> Result<()> {
-        let Rates { cell, cell_class, core_flops, load, subwords } = self.rates;
+        let Rates { cell, cell_class, cell_serial, core_flops, load, subwords } = self.rates;
         let positive = |name: &str, value: f64| {
             ensure!(value.is_finite() && value > 0.0, "{name} should be above 0, but is {value}");
             Ok(())
@@ -126,6 +128,7 @@ impl Scale {
             positive(name, value)?;
         }
         positive("cell and cell_class together", cell + cell_class)?;
+        ensure!((0.0..=1.0).contains(&cell_serial), "cell_serial should be 0 to 1, but is {cell_serial}");
         for machines in &self.machines {
             ensure!(machines.processes > 0 && machines.cores > 0, "{}: no processes or no cores", machines.name);
             machines.gpu_flops.map_or(Ok(()), |flops| positive("gpu_flops", flops))?;
@@ -225,7 +228,7 @@ impl Scale {
                 // One is extracted while the one before is probed, and handed over when both are done.
                 let extraction = self.extraction(study, machines, treebank);
                 now += if budget.overlap { beside(machines, extraction, probing) } else { extraction + probing };
-                probing = makespan(cells, budget);
+                probing = makespan(cells, budget, self.rates.cell_serial);
             }
             now += probing;
         }
@@ -245,8 +248,9 @@ fn beside(machines: &Machines, extraction: f64, probing: f64) -> f64 {
     extraction.max(probing) + more * extraction.min(probing)
 }
 
-/// Seconds that cells take on as many cores as the budget has, the dearest first, each as soon as there are a core and memory.
-fn makespan(cells: &[Cell], budget: Budget) -> f64 {
+/// Seconds that cells take on as many cores as the budget has, the dearest first, each as soon as there are a core and memory. Where memory has
+/// room for fewer than cores, several cores do one.
+fn makespan(cells: &[Cell], budget: Budget, serial: f64) -> f64 {
     let mut cells = cells.to_vec();
     cells.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
     let mut running: Vec<(f64, u64)> = Vec::new();
@@ -260,6 +264,9 @@ fn makespan(cells: &[Cell], budget: Budget) -> f64 {
             running.sort_by(|a, b| b.0.total_cmp(&a.0));
             now = running.pop().map_or(now, |(end, _)| end);
         }
+        let fit = (budget.bytes / bytes.max(1)).clamp(1, budget.cells as u64);
+        let threads = budget.cells as f64 / fit as f64;
+        let seconds = seconds * (serial + (1.0 - serial) / threads);
         running.push((now + seconds, bytes));
         end = end.max(now + seconds);
     }
@@ -278,19 +285,20 @@ mod tests {
     fn cells_wait_for_a_core_and_for_memory() {
         let cells = [cell(1.0, 1), cell(3.0, 1), cell(2.0, 1), cell(2.0, 1)];
         let with = |cells: usize, bytes| Budget { overlap: true, cells, bytes };
-        assert_eq!(makespan(&cells, with(1, 9)), 8.0);
+        assert_eq!(makespan(&cells, with(1, 9), 0.5), 8.0);
         // 3 and 1 on one core, 2 and 2 on the other.
-        assert_eq!(makespan(&cells, with(2, 9)), 4.0);
-        assert_eq!(makespan(&cells, with(2, 1)), 8.0);
-        assert_eq!(makespan(&cells, with(9, 9)), 3.0);
-        assert_eq!(makespan(&[cell(1.0, 5), cell(1.0, 5)], with(2, 4)), 2.0);
+        assert_eq!(makespan(&cells, with(2, 9), 0.5), 4.0);
+        assert_eq!(makespan(&cells, with(9, 9), 0.5), 3.0);
+        // One after another, both cores at each: half of it twice as fast.
+        assert_eq!(makespan(&cells, with(2, 1), 0.5), 6.0);
+        assert_eq!(makespan(&[cell(1.0, 5), cell(1.0, 5)], with(2, 4), 1.0), 2.0);
     }
 
     /// One process, one checkpoint, two languages: all by hand.
     #[test]
     fn a_small_study_takes_what_it_takes_by_hand() {
         let text = r#"
-            rates = { cell = 1e-3, cell_class = 0.0, core_flops = 12e4, load = 10.0, subwords = 1.0 }
+            rates = { cell = 1e-3, cell_class = 0.0, cell_serial = 1.0, core_flops = 12e4, load = 10.0, subwords = 1.0 }
             treebanks.a = { words = 100, rows = 50, attributes = { POS = [20, 2] } }
             treebanks.b = { words = 300, rows = 50, attributes = { POS = [10, 2], Case = [5, 2] } }
             machines = [
