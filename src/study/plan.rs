@@ -347,7 +347,7 @@ impl Plan {
         Ok(())
     }
 
-    fn count_group(&self, group: &Group) -> Result<usize> {
+    pub(super) fn count_group(&self, group: &Group) -> Result<usize> {
         let (Some(checkpoint), Some(language)) =
             (self.series.checkpoints().get(group.checkpoint), self.languages.get(group.language))
         else {

@@ -151,6 +151,7 @@ impl Plan {
             let (ready, busy): (Todo, Todo) =
                 ready.into_iter().partition(|(c, groups)| first || self.has_free(*c, groups));
             left.extend(busy);
+            let ready = if first { ready } else { self.still_to_do(ready, progress, &mut moved)? };
             self.pass(ready, first, progress, &mut |checkpoint, worked| {
                 failures.extend(worked.failures);
                 moved |= worked.moved;
@@ -165,6 +166,29 @@ impl Plan {
             (todo, first) = (left, false);
         }
         Ok(())
+    }
+
+    /// Those of the groups that no other process has done meanwhile, so that no weights are fetched for nothing.
+    fn still_to_do(&mut self, groups: Todo, progress: &dyn Progress, moved: &mut bool) -> Result<Todo> {
+        let (mut todo, each) = (Todo::new(), self.cells_in_group());
+        for (checkpoint, i) in groups.into_iter().flat_map(|(c, groups)| groups.into_iter().map(move |i| (c, i))) {
+            let Some(group) = self.groups.get(i) else { continue };
+            let done = self.count_group(group)?;
+            let step = self.series.checkpoints().get(checkpoint).map(Checkpoint::step);
+            let new = done.saturating_sub(group.done);
+            if let (Some(step), true) = (step, new > 0) {
+                self.tell(progress, new, step, self.language(group.language));
+            }
+            if let Some(group) = self.groups.get_mut(i) {
+                group.done = done;
+            }
+            if done < each {
+                todo.entry(checkpoint).or_default().push(i);
+            } else {
+                *moved = true;
+            }
+        }
+        Ok(todo)
     }
 
     /// Whether there is a group that no other process has.

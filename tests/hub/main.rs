@@ -5,6 +5,8 @@ mod python;
 mod refusals;
 mod series;
 mod server;
+#[cfg(feature = "torch")]
+mod study;
 
 use isogloss::checkpoint::hub::{Hub, HubError, HubErrorKind, HubSettings, Retry, Token};
 use isogloss::checkpoint::{Checkpoint, Repository, SeriesSettings, Step};

@@ -5,12 +5,12 @@ use super::*;
 use isogloss::checkpoint::Series;
 use std::path::PathBuf;
 
-fn fixture(path: &str) -> PathBuf {
+pub fn fixture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tiny-bloom").join(path)
 }
 
 /// The fixtures' series as a repository, its tokenizer in the main revision.
-fn upload(bench: &Bench, steps: &[u64]) {
+pub fn upload(bench: &Bench, steps: &[u64]) {
     bench.server.repository(ID, |repository| {
         let read = |path: &str| std::fs::read(fixture(path)).unwrap();
         repository.branch("main", &[("tokenizer.json", &read("tokenizer.json")), ("README.md", b"")]);
