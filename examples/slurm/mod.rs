@@ -1,6 +1,7 @@
 //! A script for Slurm: shards as a job array, and a job that merges them.
 
 use anyhow::{Context, Result};
+use std::ffi::OsStr;
 use std::path::Path;
 
 /// The script of `tasks` tasks, each doing its shard of what this process was asked for, and of a task 0 that merges.
@@ -11,13 +12,13 @@ pub fn script(tasks: u32, out: &Path) -> Result<String> {
     let program = std::env::current_exe().context("this program's path is not known")?;
     let here = std::env::current_dir().context("the folder this runs in is not known")?;
     let out = std::path::absolute(out)?;
-    let mut arguments = vec![quoted(&program.to_string_lossy())];
-    let mut given = std::env::args().skip(1);
+    let mut arguments = vec![word(program.as_os_str())?];
+    let mut given = std::env::args_os().skip(1);
     while let Some(argument) = given.next() {
-        match argument.as_str() {
+        match &*argument.to_string_lossy() {
             "--slurm" | "--out" => drop(given.next()),
             other if other.starts_with("--slurm=") || other.starts_with("--out=") => {}
-            _ => arguments.push(quoted(&argument)),
+            _ => arguments.push(word(&argument)?),
         }
     }
     let library = std::env::var("LD_LIBRARY_PATH").unwrap_or_default();
@@ -52,10 +53,16 @@ else
 fi
 exec {command} --out "$out" "${{part[@]}}"
 "#,
-        out = quoted(&out.to_string_lossy()),
-        here = quoted(&here.to_string_lossy()),
+        out = word(out.as_os_str())?,
+        here = word(here.as_os_str())?,
         command = arguments.join(" "),
     ))
+}
+
+/// An argument or path as one word of the shell.
+fn word(text: &OsStr) -> Result<String> {
+    let text = text.to_str().with_context(|| format!("{} is not Unicode, as a script has to be", text.display()))?;
+    Ok(quoted(text))
 }
 
 /// A text as one word of the shell.

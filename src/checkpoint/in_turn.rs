@@ -25,15 +25,18 @@ impl Series {
     /// # Ok::<(), isogloss::Error>(())
     /// ```
     pub fn in_turn(&self) -> InTurn<'_> {
-        self.in_turn_where(|_| true)
+        let mut turns = self.in_turn_where(|_| true);
+        turns.evict = self.evicts();
+        turns
     }
 
     /// As [`Series::in_turn`], without the checkpoints that `wanted` says no to: it is asked once a checkpoint, when its turn comes or before
-    /// its weights are fetched.
+    /// its weights are fetched. Whatever the settings say, weights go only by [`Ready::evict`]: another program may be at them.
     pub fn in_turn_where<'a>(&'a self, wanted: impl FnMut(&Checkpoint) -> bool + 'a) -> InTurn<'a> {
         InTurn {
             series: self,
             wanted: Box::new(wanted),
+            evict: false,
             next: 0,
             asked: false,
             checked: false,
@@ -60,6 +63,8 @@ impl Series {
 pub struct InTurn<'a> {
     series: &'a Series,
     wanted: Box<dyn FnMut(&Checkpoint) -> bool + 'a>,
+    /// Whether weights go after use.
+    evict: bool,
     next: usize,
     /// Whether the checkpoint `next` is known to be wanted.
     asked: bool,
@@ -150,7 +155,7 @@ impl<'a> Iterator for InTurn<'a> {
         (self.next, self.asked) = (self.next + 1, false);
         self.fetch_ahead();
         let later = self.series.checkpoints().get(self.next..).unwrap_or_default();
-        Some(Ok(Ready { checkpoint, later, evict: self.series.evicts() }))
+        Some(Ok(Ready { checkpoint, later, evict: self.evict }))
     }
 }
 
@@ -160,7 +165,7 @@ impl Drop for InTurn<'_> {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         #[cfg(feature = "hub")]
-        if self.series.evicts() {
+        if self.evict {
             if let Some(thread) = self.ahead.take() {
                 // Whether it succeeded is nobody's question any more.
                 let _ = thread.join();
@@ -184,9 +189,15 @@ pub struct Ready<'a> {
 }
 
 impl Ready<'_> {
-    /// Ends the use of it without deleting its weights, whatever the settings say: another program is at them.
-    pub fn keep(mut self) {
-        self.evict = false;
+    /// Ends the use of it and deletes its weights from the Hub's cache, whoever has fetched them; files that a later checkpoint has too
+    /// stay for that one.
+    #[cfg_attr(not(feature = "hub"), allow(unused_mut))]
+    pub fn evict(mut self) {
+        #[cfg(feature = "hub")]
+        if let Some(remote) = self.checkpoint.remote() {
+            remote.evict_all(self.later.iter().filter_map(|later| later.remote().map(Arc::as_ref)));
+            self.evict = false;
+        }
     }
 }
 

@@ -205,6 +205,14 @@ impl Checkpoint {
         Ok(())
     }
 
+    /// Deletes the weights from the Hub's cache, whoever has fetched them; of a folder it does nothing. No other program may be using them.
+    pub fn evict(&self) {
+        #[cfg(feature = "hub")]
+        if let Some(remote) = &self.remote {
+            remote.evict_all(std::iter::empty());
+        }
+    }
+
     #[cfg(feature = "hub")]
     pub(super) fn remote(&self) -> Option<&std::sync::Arc<super::hub::Remote>> {
         self.remote.as_ref()

@@ -45,7 +45,7 @@ impl Plan {
             Some(0) => false,
             Some(_) => {
                 let mut controls = self.controls().iter();
-                controls.any(|control| !self.is_done(keys, pack, attribute, site, seed, *control))
+                controls.any(|control| !self.study.is_done(keys, pack, attribute, site, seed, *control))
                     || probes.is_some_and(|probes| !probes.contains(&keys.probe(attribute, site, seed)))
             }
         })
@@ -113,7 +113,7 @@ impl Plan {
 impl Run<'_> {
     /// Locks a group and extracts what its cells lack.
     pub fn extract_group(&self, model: &mut Model<'_>, group: usize) -> Extracted {
-        let lock = match self.plan.lock(model.checkpoint, group) {
+        let lock = match self.plan.lock_to_work(model.checkpoint, group) {
             Ok(Some(lock)) => lock,
             Ok(None) => return Extracted { group, lock: None, work: Work::Busy },
             Err(error) => return Extracted { group, lock: None, work: Work::Failed(error) },

@@ -73,8 +73,8 @@ impl Context<'_> {
                 if stop.load(Relaxed) {
                     break;
                 }
-                // In rayon's pool, where a job that waits may take over parts of others but never a whole one: so no
-                // more of them are in memory than were let in here. Where memory has not room for one a core, each takes several.
+                // No more are in memory than were let in here. Where memory has not room for one a core, each takes several threads of
+                // rayon's pool; else one: a job within the pool parts no more.
                 let few = bytes.saturating_mul(budget.cells as u64) > budget.bytes || jobs.len() < budget.cells;
                 let result = if few { self.run_job(job) } else { rayon::scope(|_| self.run_job(job)) };
                 if result.as_ref().is_err_and(|error| study.fail_fast || self.run.plan.is_fatal(error)) {

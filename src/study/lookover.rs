@@ -38,10 +38,12 @@ struct Stat {
     number: u64,
 }
 
-/// What the folder of the checkpoint's results knows of it, or else what its files say. `tokenizers` has the hashes of those that were read.
+/// What the folder of the checkpoint's results knows of it, or else what its files say; its weights only if they are `on_disk` to stay. `tokenizers` has the
+/// hashes of those that were read.
 pub(super) fn look_over(
     checkpoint: &Checkpoint,
     folder: &Path,
+    on_disk: bool,
     tokenizers: &mut BTreeMap<PathBuf, String>,
 ) -> Result<LookOver> {
     let config = hash_of_config(checkpoint)?;
@@ -61,7 +63,7 @@ pub(super) fn look_over(
         None => key(checkpoint)?,
     };
     let mut audit = Pack::read(kept(folder))?.get::<CheckpointAudit>(&key);
-    let is_new = audit.is_none() && checkpoint.is_fetched();
+    let is_new = audit.is_none() && on_disk;
     if is_new {
         audit = Some(CheckpointAudit::of(checkpoint)?);
     }
@@ -171,7 +173,7 @@ mod tests {
         }
         let checkpoint = Checkpoint::open(dir.path()).unwrap();
         for name in names {
-            let looked = look_over(&checkpoint, dir.path(), &mut BTreeMap::new()).unwrap();
+            let looked = look_over(&checkpoint, dir.path(), true, &mut BTreeMap::new()).unwrap();
             looked.check(&checkpoint).unwrap();
             let path = dir.path().join(name);
             let bytes = fs::read(&path).unwrap();

@@ -140,7 +140,7 @@ impl Needs {
     /// What one language's activations take in memory.
     fn rows(&self) -> u64 {
         if self.activations > Self::ON_DISK {
-            self.activations.min(self.shard.saturating_mul(3))
+            self.activations.min(self.shard.saturating_mul(3).max(Self::ON_DISK))
         } else {
             self.activations
         }

@@ -4,6 +4,7 @@ use super::log::Rates;
 use super::lookover::{look_over, LookOver};
 use super::memory::{Budget, Needs};
 use super::pack::Pack;
+use super::turns::use_weights;
 use super::watch::Watch;
 use super::{Bytes, Shard, Study, LIBTORCH};
 use crate::activations::ExtractionSettings;
@@ -183,21 +184,16 @@ impl Plan {
 
     /// The most neurons that are compared.
     pub(super) fn k(&self) -> usize {
-        self.study.k.iter().copied().max().unwrap_or(0)
+        self.study.most_neurons()
     }
 
     /// Real labels, and shuffled ones where they are asked for.
     pub(super) fn controls(&self) -> &'static [Control] {
-        if self.study.controls.contains(&Beside::Shuffled) {
-            &[Control::None, Control::Shuffled]
-        } else {
-            &[Control::None]
-        }
+        self.study.labels()
     }
 
     pub(super) fn cells_in_group(&self) -> usize {
-        let Study { attributes, sites, seeds, .. } = &self.study;
-        attributes.len() * sites.len() * seeds.len() * self.controls().len()
+        self.study.cells_in_group()
     }
 
     /// The folder of a checkpoint's results.
@@ -246,45 +242,12 @@ impl Plan {
         }
     }
 
-    /// How many cells of a group are in its file.
-    pub(super) fn done(&self, keys: &Keys, pack: &Pack) -> usize {
-        let Study { attributes, sites, seeds, .. } = &self.study;
-        let mut done = 0;
-        for attribute in attributes {
-            for &seed in seeds {
-                match pack.size(&keys.words(attribute, seed)) {
-                    None => {}
-                    // There is nothing to probe.
-                    Some(0) => done += sites.len() * self.controls().len(),
-                    Some(_) => {
-                        let cells = sites.iter().flat_map(|site| self.controls().iter().map(move |c| (*site, *c)));
-                        done += cells.filter(|(site, c)| self.is_done(keys, pack, attribute, *site, seed, *c)).count();
-                    }
-                }
-            }
-        }
-        done
-    }
-
-    /// Whether a cell's ranking is there, and its score where it has one.
-    pub(super) fn is_done(
-        &self,
-        keys: &Keys,
-        pack: &Pack,
-        attribute: &str,
-        site: Site,
-        seed: u64,
-        control: Control,
-    ) -> bool {
-        let ranked = pack.size(&keys.ranking(attribute, site, seed, control)).is_some_and(|k| k >= self.k());
-        let score = keys.score(attribute, site, seed).filter(|_| control == Control::None);
-        ranked && score.is_none_or(|score| pack.contains(&score))
-    }
-
     /// Which groups there are, and which are this process's. What a checkpoint costs does not depend on which one it is.
     fn find_groups(&mut self) {
         let languages = self.languages.len();
-        let costs: Vec<f64> = self.languages.iter().map(|language| self.work(language)).collect();
+        // Nothing is free: a language without a cell has to be looked at too, and shards are to part at checkpoints.
+        let cost = |language: &Language| (self.work(language) + language.rows as f64).max(1.0);
+        let costs: Vec<f64> = self.languages.iter().map(cost).collect();
         let pairs: Vec<(usize, usize)> =
             (0..self.series.checkpoints().len()).flat_map(|c| (0..languages).map(move |l| (c, l))).collect();
         let of_pairs: Vec<f64> = pairs.iter().filter_map(|(_, language)| costs.get(*language).copied()).collect();
@@ -306,12 +269,19 @@ impl Plan {
                 continue;
             }
             let folder = self.folder(checkpoint);
-            let found = look_over(checkpoint, &folder, &mut tokenizers).and_then(|mut found| {
+            // Another process deletes no weights meanwhile; those that it is deleting are as good as gone.
+            let in_use = match self.study.checkpoints.evict && keep {
+                true => Some(use_weights(&folder)?),
+                false => None,
+            };
+            let on_disk = checkpoint.is_fetched() && !matches!(in_use, Some(None));
+            let found = look_over(checkpoint, &folder, on_disk, &mut tokenizers).and_then(|mut found| {
                 // As soon as it is known: all weights together may take an hour.
                 if let Some(Err(error)) = keep.then(|| found.keep(&folder)) {
                     tracing::warn!(%error, "what weights are will have to be found again");
                 }
-                if checkpoint.is_fetched() {
+                check_sites(&self.study, checkpoint, &Config::read(checkpoint.config())?)?;
+                if on_disk {
                     Bloom::check(checkpoint, Extent::Sites(&self.study.sites))?;
                 }
                 Ok(found)
@@ -355,7 +325,63 @@ impl Plan {
         };
         let Some(keys) = self.keys(group.checkpoint, group.language)?.filter(|_| group.own) else { return Ok(0) };
         let pack = Pack::read(self.file(checkpoint, &language.treebank.language, "cells"))?;
-        Ok(self.done(&keys, &pack))
+        Ok(self.study.done(&keys, &pack))
+    }
+}
+
+impl Study {
+    /// The most neurons that are compared.
+    fn most_neurons(&self) -> usize {
+        self.k.iter().copied().max().unwrap_or(0)
+    }
+
+    /// Real labels, and shuffled ones where they are asked for.
+    fn labels(&self) -> &'static [Control] {
+        if self.controls.contains(&Beside::Shuffled) {
+            &[Control::None, Control::Shuffled]
+        } else {
+            &[Control::None]
+        }
+    }
+
+    /// The cells of a language at a checkpoint.
+    pub(super) fn cells_in_group(&self) -> usize {
+        self.attributes.len() * self.sites.len() * self.seeds.len() * self.labels().len()
+    }
+
+    /// How many cells of a group are in its file.
+    pub(super) fn done(&self, keys: &Keys, pack: &Pack) -> usize {
+        let Study { attributes, sites, seeds, .. } = self;
+        let mut done = 0;
+        for attribute in attributes {
+            for &seed in seeds {
+                match pack.size(&keys.words(attribute, seed)) {
+                    None => {}
+                    // There is nothing to probe.
+                    Some(0) => done += sites.len() * self.labels().len(),
+                    Some(_) => {
+                        let cells = sites.iter().flat_map(|site| self.labels().iter().map(move |c| (*site, *c)));
+                        done += cells.filter(|(site, c)| self.is_done(keys, pack, attribute, *site, seed, *c)).count();
+                    }
+                }
+            }
+        }
+        done
+    }
+
+    /// Whether a cell's ranking is there, and its score where it has one.
+    pub(super) fn is_done(
+        &self,
+        keys: &Keys,
+        pack: &Pack,
+        attribute: &str,
+        site: Site,
+        seed: u64,
+        control: Control,
+    ) -> bool {
+        let ranked = pack.size(&keys.ranking(attribute, site, seed, control)).is_some_and(|k| k >= self.most_neurons());
+        let score = keys.score(attribute, site, seed).filter(|_| control == Control::None);
+        ranked && score.is_none_or(|score| pack.contains(&score))
     }
 }
 
@@ -406,27 +432,42 @@ fn find_needs(
     }
 }
 
-/// Checks the sites and `k` against every configuration that can be read, and returns the sites' widths and the hidden size.
+/// Checks the sites and `k` against the configurations that can be read, of which one has to fit, and returns the sites' widths and the hidden size.
 fn check_configurations(study: &Study, series: &Series) -> Result<(BTreeMap<Site, usize>, usize)> {
-    let (mut widths, mut hidden_size) = (BTreeMap::new(), 0);
+    let (mut widths, mut hidden_size, mut misfit) = (BTreeMap::new(), 0, None);
     for checkpoint in series.checkpoints() {
         // One that cannot be read is found when the checkpoint is looked over.
         let Ok(config) = Config::read(checkpoint.config()) else { continue };
+        if let Err(error) = check_sites(study, checkpoint, &config) {
+            misfit.get_or_insert(error);
+            continue;
+        }
         hidden_size = hidden_size.max(config.hidden_size);
         for site in &study.sites {
             let width = site.width(config.hidden_size);
-            site.blocks_needed(config.n_layer).map_err(|error| match error {
-                Error::Data(message) => Error::file(checkpoint.dir(), message),
-                other => other,
-            })?;
-            if let Some(k) = study.k.iter().find(|k| **k > width) {
-                return Err(Error::parameter("k", format!("at most the {width} neurons of {site}"), k));
-            }
             let most = widths.entry(*site).or_insert(width);
             *most = width.max(*most);
         }
     }
-    Ok((widths, hidden_size))
+    match misfit.filter(|_| hidden_size == 0 || study.fail_fast) {
+        Some(error) => Err(error),
+        None => Ok((widths, hidden_size)),
+    }
+}
+
+/// Checks the sites and `k` against a checkpoint's configuration.
+fn check_sites(study: &Study, checkpoint: &Checkpoint, config: &Config) -> Result<()> {
+    for site in &study.sites {
+        let width = site.width(config.hidden_size);
+        site.blocks_needed(config.n_layer).map_err(|error| match error {
+            Error::Data(message) => Error::file(checkpoint.dir(), message),
+            other => other,
+        })?;
+        if let Some(k) = study.k.iter().find(|k| **k > width) {
+            return Err(Error::parameter("k", format!("at most the {width} neurons of {site}"), k));
+        }
+    }
+    Ok(())
 }
 
 fn scores(study: &Study, series: &Series) -> Result<Option<TransferScores>> {

@@ -159,6 +159,9 @@ impl Run<'_> {
             if plan.study.fail_fast || plan.is_fatal(&error) {
                 return Err(error);
             }
+            if job.rank || job.score {
+                self.advance(checkpoint, group, 1);
+            }
             let cell = FailedCell {
                 attribute: job.split.attribute.clone(),
                 site: job.site,
@@ -170,7 +173,8 @@ impl Run<'_> {
                 step: checkpoint.step(),
                 language: name.into(),
                 cell: Some(cell),
-                cells: 1,
+                // One of which only the probe is missing is there.
+                cells: usize::from(job.rank || job.score),
                 message,
             });
         }
@@ -198,7 +202,9 @@ impl Run<'_> {
         let plan = self.plan;
         let Some(about) = plan.groups.get(group) else { return Ok(()) };
         let name = plan.language(about.language);
-        let cells = plan.cells_in_group().saturating_sub(about.done);
+        let left = plan.cells_in_group().saturating_sub(plan.count_group(about)?);
+        // The source of another shard is that one's to count.
+        let cells = if about.own { left } else { 0 };
         let failure = Failure::of_language(checkpoint.step(), name, cells, message);
         let identity = plan.keys(about.checkpoint, about.language)?.map(|keys| keys.cells());
         failures::keep(&plan.file(checkpoint, name, "failed.json"), identity, std::slice::from_ref(&failure))?;

@@ -1,9 +1,10 @@
 use super::extracting::{Extracted, Work};
 use super::failures::{self, Failed, Failure};
 use super::log::Log;
+use super::lookover::look_over;
 use super::pack::Pack;
 use super::plan::Group;
-use super::turns::Turns;
+use super::turns::{self, delete_weights, use_weights, Turns, Wanted};
 use super::{threads, Plan, Progress};
 use crate::activations::Tokenizer;
 use crate::bloom::{device, Bloom, Extent};
@@ -80,14 +81,42 @@ impl Plan {
         for failure in &failures {
             self.tell(progress, failure.cells, failure.step, &failure.language);
         }
+        if self.study.checkpoints.evict {
+            self.mark_absent(&todo)?;
+        }
         if !todo.is_empty() {
             self.series.clone().select(&self.steps(&todo))?.check_room()?;
         }
         self.compute(todo, progress, &mut failures)?;
         self.count()?;
+        self.see_others()?;
         self.drop_scratch()?;
+        self.drop_weights()?;
         failures.extend(self.lost(&failures));
         Ok(failures)
+    }
+
+    /// Notes which checkpoints' weights are still to be fetched, before any is.
+    fn mark_absent(&self, todo: &Todo) -> Result<()> {
+        for checkpoint in todo.keys().filter_map(|c| self.series.checkpoints().get(*c)) {
+            let folder = self.folder(checkpoint);
+            if let (Some(_lock), false) = (use_weights(&folder)?, checkpoint.is_fetched()) {
+                turns::mark_absent(&folder)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes weights that a run which was killed, or a fetch that failed, has left.
+    fn drop_weights(&self) -> Result<()> {
+        let own: BTreeSet<usize> = self.groups.iter().filter(|group| group.own).map(|group| group.checkpoint).collect();
+        for checkpoint in own.iter().filter_map(|c| self.series.checkpoints().get(*c)) {
+            let folder = self.folder(checkpoint);
+            if self.study.checkpoints.evict && folder.is_dir() {
+                delete_weights(&folder, || checkpoint.evict())?;
+            }
+        }
+        Ok(())
     }
 
     /// Cells that are neither there nor known to have failed: another process has written over them, where there are no locks.
@@ -147,18 +176,26 @@ impl Plan {
         let mut first = true;
         while !todo.is_empty() {
             let (mut left, mut moved) = (Todo::new(), false);
-            let ready: Todo = std::mem::take(&mut todo);
-            let (ready, busy): (Todo, Todo) =
-                ready.into_iter().partition(|(c, groups)| first || self.has_free(*c, groups));
-            left.extend(busy);
-            let ready = if first { ready } else { self.still_to_do(ready, progress, &mut moved)? };
-            self.pass(ready, first, progress, &mut |checkpoint, worked| {
-                failures.extend(worked.failures);
-                moved |= worked.moved;
-                if !worked.busy.is_empty() {
-                    left.insert(checkpoint, worked.busy);
+            // Where others are at work too, one checkpoint at a time, so that nothing is fetched that they will have done.
+            let passes: Vec<Todo> = match first {
+                true => vec![std::mem::take(&mut todo)],
+                false => std::mem::take(&mut todo).into_iter().map(|groups| Todo::from([groups])).collect(),
+            };
+            for mut ready in passes {
+                if !first {
+                    let (free, busy): (Todo, Todo) =
+                        ready.into_iter().partition(|(c, groups)| self.has_free(*c, groups));
+                    left.extend(busy);
+                    ready = self.still_to_do(free, progress, &mut moved)?;
                 }
-            })?;
+                self.pass(ready, first, progress, &mut |checkpoint, worked| {
+                    failures.extend(worked.failures);
+                    moved |= worked.moved;
+                    if !worked.busy.is_empty() {
+                        left.insert(checkpoint, worked.busy);
+                    }
+                })?;
+            }
             if !left.is_empty() && !moved && !first {
                 tracing::debug!("waits for another process");
                 std::thread::sleep(PAUSE);
@@ -193,8 +230,23 @@ impl Plan {
 
     /// Whether there is a group that no other process has.
     fn has_free(&self, checkpoint: usize, groups: &[usize]) -> bool {
-        let Some(checkpoint) = self.series.checkpoints().get(checkpoint) else { return false };
-        groups.iter().any(|group| matches!(self.lock(checkpoint, *group), Ok(Some(_))))
+        let Some(of) = self.series.checkpoints().get(checkpoint) else { return false };
+        let is_free = |group: usize| matches!(self.lock(of, group), Ok(Some(_)));
+        // Others wait for the source, where its probes are what they are scored by.
+        let source = self.groups.iter().position(|group| (group.checkpoint, group.language) == (checkpoint, 0));
+        let ready = self.given.is_some() || source.is_none_or(is_free);
+        ready && groups.iter().any(|group| is_free(*group))
+    }
+
+    /// As [`Plan::lock`], a few times over: somebody may only be looking whether it is free.
+    pub(super) fn lock_to_work(&self, checkpoint: &Checkpoint, group: usize) -> Result<Option<files::Lock>> {
+        for _ in 0..5 {
+            if let Some(lock) = self.lock(checkpoint, group)? {
+                return Ok(Some(lock));
+            }
+            std::thread::sleep(PAUSE / 30);
+        }
+        Ok(None)
     }
 
     /// The lock of a group, or `None` if another process has it.
@@ -218,10 +270,11 @@ impl Plan {
         while !ready.is_empty() {
             // An iterator that has failed is at its end: another goes on with the rest.
             let series = self.series.clone().select(&self.steps(&ready))?;
-            let evict = self.study.checkpoints.evict;
-            let folders = self.series.checkpoints().iter().map(|c| (c.step(), self.folder(c))).collect();
-            let turns = RefCell::new(Turns { folders, first, evict, held: BTreeMap::new(), result: Ok(()) });
-            let mut in_turn = series.in_turn_where(|checkpoint| turns.borrow_mut().take(checkpoint.step()));
+            let wanted =
+                ready.iter().filter_map(|(c, groups)| self.wanted(*c, groups).transpose()).collect::<Result<_>>()?;
+            let turns = Turns { study: self.study.clone(), wanted, first, held: BTreeMap::new(), result: Ok(()) };
+            let turns = RefCell::new(turns);
+            let mut in_turn = series.in_turn_where(|checkpoint| turns.borrow_mut().take(checkpoint));
             while let Some(found) = in_turn.next() {
                 let step = in_turn.step();
                 let held = step.and_then(|step| turns.borrow_mut().held.remove(&step));
@@ -232,10 +285,8 @@ impl Plan {
                         self.see(index, &checkpoint)?;
                         let worked = self.work_on(&checkpoint, index, groups, progress)?;
                         each(index, worked);
-                        let Some(held) = held else { continue };
-                        match held.alone(self.shard.is_some())? {
-                            Some(_lock) => drop(checkpoint),
-                            None => checkpoint.keep(),
+                        if let Some(held) = held {
+                            held.give_back(self.shard.is_some(), || checkpoint.evict())?;
                         }
                     }
                     Err(error) => {
@@ -263,6 +314,18 @@ impl Plan {
         Ok(())
     }
 
+    /// What is wanted of a checkpoint.
+    fn wanted(&self, checkpoint: usize, groups: &[usize]) -> Result<Option<(Step, Wanted)>> {
+        let Some(of) = self.series.checkpoints().get(checkpoint) else { return Ok(None) };
+        let mut wanted = Wanted { folder: self.folder(of), groups: Vec::new() };
+        for group in groups.iter().filter_map(|group| self.groups.get(*group)) {
+            if let Some(keys) = self.keys(checkpoint, group.language)? {
+                wanted.groups.push((self.file(of, self.language(group.language), "cells"), keys));
+            }
+        }
+        Ok(Some((of.step(), wanted)))
+    }
+
     fn steps(&self, todo: &Todo) -> Vec<Step> {
         todo.keys().filter_map(|c| Some(self.series.checkpoints().get(*c)?.step())).collect()
     }
@@ -280,7 +343,7 @@ impl Plan {
         if !unseen || self.watch.is_none() {
             return Ok(());
         }
-        let found = super::lookover::look_over(checkpoint, &folder, &mut BTreeMap::new());
+        let found = look_over(checkpoint, &folder, true, &mut BTreeMap::new());
         if let (Some(watch), Ok(mut found)) = (&mut self.watch, found) {
             if let Some(audit) = &found.audit {
                 watch.add(checkpoint.step(), Ok(audit.clone()));
@@ -288,6 +351,24 @@ impl Plan {
             }
             found.keep(&folder)?;
             if let Some(looked) = self.looked.get_mut(index) {
+                *looked = Some(Ok(found));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over what other processes have kept of weights that this one has not had.
+    fn see_others(&mut self) -> Result<()> {
+        for (i, checkpoint) in self.series.clone().checkpoints().iter().enumerate() {
+            let unseen = matches!(self.looked.get(i), Some(Some(Ok(looked))) if looked.audit.is_none());
+            if !unseen {
+                continue;
+            }
+            let found = look_over(checkpoint, &self.folder(checkpoint), false, &mut BTreeMap::new())?;
+            if let (Some(watch), Some(audit)) = (&mut self.watch, &found.audit) {
+                watch.add(checkpoint.step(), Ok(audit.clone()));
+            }
+            if let Some(looked) = self.looked.get_mut(i) {
                 *looked = Some(Ok(found));
             }
         }
@@ -338,6 +419,8 @@ impl Plan {
                 let full = matches!(source.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem | FileTooLarge);
                 full || path.starts_with(&self.out)
             }
+            #[cfg(feature = "hub")]
+            Error::Hub(error) => error.kind() == crate::checkpoint::hub::HubErrorKind::NoRoom,
             _ => false,
         }
     }
@@ -349,9 +432,9 @@ impl Plan {
         for &i in groups {
             let Some(group) = self.groups.get(i) else { continue };
             let Some(checkpoint) = self.series.checkpoints().get(group.checkpoint) else { continue };
-            let (name, cells) = (self.language(group.language), each.saturating_sub(group.done));
+            let (name, cells) = (self.language(group.language), each.saturating_sub(self.count_group(group)?));
             let failure = Failure::of_language(checkpoint.step(), name, cells, message);
-            if let Some(_lock) = self.lock(checkpoint, i)? {
+            if let Some(_lock) = self.lock_to_work(checkpoint, i)? {
                 let identity = self.keys(group.checkpoint, group.language)?.map(|keys| keys.cells());
                 let path = self.file(checkpoint, name, "failed.json");
                 failures::keep(&path, identity, std::slice::from_ref(&failure))?;

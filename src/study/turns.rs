@@ -1,17 +1,29 @@
 //! Whose turn a checkpoint is, where several processes run one study.
 
-use crate::checkpoint::Step;
-use crate::{files, Result};
+use super::keys::Keys;
+use super::pack::{remove, Pack};
+use super::Study;
+use crate::checkpoint::{Checkpoint, Step};
+use crate::{files, Error, Result};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 /// Which checkpoints this process may take, and what keeps others from them.
 pub(super) struct Turns {
-    pub folders: BTreeMap<Step, PathBuf>,
+    pub study: Study,
+    pub wanted: BTreeMap<Step, Wanted>,
     pub first: bool,
-    pub evict: bool,
     pub held: BTreeMap<Step, Held>,
     pub result: Result<()>,
+}
+
+/// What is wanted of a checkpoint.
+pub(super) struct Wanted {
+    /// The folder of its results.
+    pub folder: PathBuf,
+    /// The files of the groups that are to do, and what is to be in them.
+    pub groups: Vec<(PathBuf, Keys)>,
 }
 
 /// Locks on a checkpoint.
@@ -24,8 +36,9 @@ pub(super) struct Held {
 
 impl Turns {
     /// Takes a checkpoint, unless its turn is another's.
-    pub fn take(&mut self, step: Step) -> bool {
-        match self.try_take(step) {
+    pub fn take(&mut self, checkpoint: &Checkpoint) -> bool {
+        let (step, is_fetched) = (checkpoint.step(), checkpoint.is_fetched());
+        match self.try_take(step, is_fetched) {
             Ok(Some(held)) => self.held.insert(step, held).is_none(),
             Ok(None) => false,
             Err(error) => {
@@ -35,33 +48,77 @@ impl Turns {
         }
     }
 
-    fn try_take(&self, step: Step) -> Result<Option<Held>> {
-        let Some(folder) = self.folders.get(&step).filter(|_| self.result.is_ok()) else { return Ok(None) };
+    fn try_take(&self, step: Step, is_fetched: bool) -> Result<Option<Held>> {
+        let Some(Wanted { folder, groups }) = self.wanted.get(&step).filter(|_| self.result.is_ok()) else {
+            return Ok(None);
+        };
         let turn = files::try_lock(folder.join("_checkpoint.lock"))?;
         if self.first && turn.is_none() {
             return Ok(None);
         }
-        if !self.evict {
+        // Nothing is fetched that another process has used and done with.
+        let done = |(path, keys): &(PathBuf, Keys)| {
+            Pack::read(path).map(|pack| self.study.done(keys, &pack) == self.study.cells_in_group())
+        };
+        let done: Vec<bool> = groups.iter().map(done).collect::<Result<_>>()?;
+        if !done.is_empty() && done.into_iter().all(|done| done) {
+            return Ok(None);
+        }
+        if !self.study.checkpoints.evict {
             return Ok(Some(Held { _turn: turn, in_use: None }));
         }
-        let path = folder.join("_in_use.lock");
-        // Nobody shares it while they are deleted.
-        let lock = files::try_lock_shared(&path)?;
-        Ok(lock.map(|lock| Held { _turn: turn, in_use: Some((lock, path)) }))
+        let Some(lock) = use_weights(folder)? else { return Ok(None) };
+        if !is_fetched {
+            mark_absent(folder)?;
+        }
+        Ok(Some(Held { _turn: turn, in_use: Some((lock, folder.clone())) }))
     }
 }
 
 impl Held {
-    /// A lock that keeps others from the weights while they are deleted, or `None` if somebody is at them. Where there are no locks
-    /// nobody can say: then the weights go unless there are shards.
-    pub fn alone(self, shards: bool) -> Result<Option<files::Lock>> {
-        let Some((lock, path)) = self.in_use else { return Ok(None) };
-        if !lock.is_real() {
-            return Ok(Some(lock).filter(|_| !shards));
+    /// Deletes the weights by `evict`, if the study fetched them and nobody else is at them; who is will do it. Where there are no
+    /// locks nobody can say: then they go unless there are shards.
+    pub fn give_back(self, shards: bool, evict: impl FnOnce()) -> Result<()> {
+        let Some((lock, folder)) = self.in_use else { return Ok(()) };
+        if lock.is_real() {
+            drop(lock);
+            delete_weights(&folder, evict)
+        } else if shards {
+            Ok(())
+        } else {
+            delete_absent(&folder, evict)
         }
-        drop(lock);
-        files::try_lock(path)
     }
+}
+
+/// A lock that keeps others from deleting weights, or `None` while they are deleted.
+pub(super) fn use_weights(folder: &Path) -> Result<Option<files::Lock>> {
+    files::try_lock_shared(folder.join("_in_use.lock"))
+}
+
+/// Notes that weights are not in the cache, so that they will be the study's to delete, whichever process fetches them and whichever is the last
+/// to use them.
+pub(super) fn mark_absent(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(Error::io(folder, "create"))?;
+    let mark = folder.join("_fetched");
+    fs::write(&mark, "").map_err(Error::io(&mark, "write"))
+}
+
+/// Deletes weights by `evict`, if the study fetched them and nobody is at them.
+pub(super) fn delete_weights(folder: &Path, evict: impl FnOnce()) -> Result<()> {
+    match files::try_lock(folder.join("_in_use.lock"))? {
+        Some(_lock) => delete_absent(folder, evict),
+        None => Ok(()),
+    }
+}
+
+fn delete_absent(folder: &Path, evict: impl FnOnce()) -> Result<()> {
+    let mark = folder.join("_fetched");
+    if mark.exists() {
+        evict();
+        remove(&mark)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -72,18 +129,27 @@ mod tests {
     fn a_checkpoint_is_taken_once_and_its_weights_go_with_the_last() {
         let dir = tempfile::tempdir().unwrap();
         let step = Step::Number(3);
+        let mut study = Study::parse(crate::study::settings::tests::TEXT, "s.toml").unwrap();
+        study.checkpoints.evict = true;
         let turns = |first: bool| {
-            let folders = BTreeMap::from([(step, dir.path().join("3"))]);
-            Turns { folders, first, evict: true, held: BTreeMap::new(), result: Ok(()) }
+            let wanted = BTreeMap::from([(step, Wanted { folder: dir.path().join("3"), groups: Vec::new() })]);
+            Turns { study: study.clone(), wanted, first, held: BTreeMap::new(), result: Ok(()) }
         };
-        let (mut one, mut other, mut helper) = (turns(true), turns(true), turns(false));
-        assert!(one.take(step) && !other.take(step) && helper.take(step));
-        assert!(!one.take(Step::Final) && one.result.is_ok());
-        let held = |turns: &mut Turns| turns.held.remove(&step).unwrap();
-        assert!(held(&mut one).alone(false).unwrap().is_none(), "the helper is at them");
-        let deleting = held(&mut helper).alone(false).unwrap();
-        assert!(deleting.is_some() && !other.take(step), "nobody begins while they are deleted");
-        drop(deleting);
-        assert!(other.take(step));
+        let (one, other, helper) = (turns(true), turns(true), turns(false));
+        let first = one.try_take(step, false).unwrap().unwrap();
+        assert!(other.try_take(step, true).unwrap().is_none() && one.try_take(Step::Final, false).unwrap().is_none());
+        let second = helper.try_take(step, true).unwrap().unwrap();
+        let mut deleted = 0;
+        first.give_back(false, || deleted += 1).unwrap();
+        assert_eq!(deleted, 0, "the helper is at them");
+        // Nobody begins while they are deleted.
+        second.give_back(false, || assert!(other.try_take(step, true).unwrap().is_none())).unwrap();
+        let again = other.try_take(step, true).unwrap().unwrap();
+        again.give_back(false, || deleted += 1).unwrap();
+        assert_eq!(deleted, 0, "they were there before");
+        mark_absent(&dir.path().join("3")).unwrap();
+        delete_weights(&dir.path().join("3"), || deleted += 1).unwrap();
+        delete_weights(&dir.path().join("3"), || deleted += 1).unwrap();
+        assert_eq!(deleted, 1);
     }
 }

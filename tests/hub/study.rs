@@ -72,11 +72,27 @@ fn two_processes_fetch_each_checkpoint_once_and_leave_none() {
     // One that helps at a checkpoint may come when its weights have just gone.
     let by_both = fetches(&bench);
     assert!(by_both.iter().sum::<usize>() <= once.iter().sum::<usize>() + once[0], "{by_both:?}, alone {once:?}");
-    // Killed in the middle, it goes on, with what it had fetched.
+    // The one that comes later helps, and what the first has fetched goes with the last.
+    let late = dir.path().join("late");
+    let mut first = study(&bench, &late).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(600));
+    let mut second = study(&bench, &late).spawn().unwrap();
+    assert!(first.wait().unwrap().success() && second.wait().unwrap().success());
+    assert!(tables(&alone) == tables(&late) && weights(&bench) == 0);
+    // Shards that share a checkpoint, the later one first.
+    let shards = dir.path().join("shards");
+    let mut parts = [3, 2, 1].map(|i| {
+        std::thread::sleep(Duration::from_millis(300));
+        study(&bench, &shards).args(["--shard", &format!("{i}/3")]).spawn().unwrap()
+    });
+    parts.iter_mut().for_each(|part| assert!(part.wait().unwrap().success()));
+    assert!(study(&bench, &shards).arg("--merge").status().unwrap().success());
+    assert!(tables(&alone) == tables(&shards) && weights(&bench) == 0);
+    // Killed in the middle, it goes on, with what it had fetched, and leaves none of that.
     let mut child = study(&bench, &killed).spawn().unwrap();
     std::thread::sleep(Duration::from_millis(700));
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(study(&bench, &killed).status().unwrap().success());
-    assert!(tables(&alone) == tables(&killed));
+    assert!(tables(&alone) == tables(&killed) && weights(&bench) == 0);
 }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 pub(super) const CONFIG: &str = "config.json";
 pub(super) const TOKENIZER: &str = "tokenizer.json";
@@ -29,8 +29,8 @@ pub(in crate::checkpoint) struct Remote {
     repository: Repository,
     commit: String,
     dir: PathBuf,
-    /// The files of the weights; empty if they were all in the cache from the start.
-    weights: Vec<RemoteFile>,
+    /// The files of the weights, where the Hub had to be asked: not if they were all in the cache from the start.
+    weights: OnceLock<Vec<RemoteFile>>,
     /// Of these, the paths that were fetched here.
     fetched: Mutex<BTreeSet<String>>,
 }
@@ -52,11 +52,11 @@ impl Remote {
     /// Finds out what a commit's checkpoint is made of, and fetches what is small: configuration, index and tokenizer.
     pub(super) fn open(hub: &Hub, repository: &Repository, commit: &str) -> Result<Self> {
         let dir = hub.snapshot(repository, commit);
-        let mut remote = Remote {
+        let remote = Remote {
             hub: hub.clone(),
             repository: repository.clone(),
             commit: commit.to_string(),
-            weights: Vec::new(),
+            weights: OnceLock::new(),
             fetched: Mutex::default(),
             dir,
         };
@@ -81,7 +81,8 @@ impl Remote {
             hub.fetch(repository, commit, tokenizer)?;
         }
         if !remote.is_fetched() {
-            remote.weights = remote.choose(&files)?;
+            let chosen = remote.choose(&files)?;
+            remote.weights.get_or_init(|| chosen);
         }
         Ok(remote)
     }
@@ -108,9 +109,9 @@ impl Remote {
             let target = fs::read_link(self.dir.join(name)).ok()?;
             target.file_name().map(|hash| hash.to_string_lossy().into_owned())
         };
-        let mut hashes: Vec<String> = match self.weights.is_empty() {
-            true => self.files_here().unwrap_or_default().iter().filter_map(of_link).collect(),
-            false => self.weights.iter().map(|file| file.hash.clone()).collect(),
+        let mut hashes: Vec<String> = match self.weights.get() {
+            None => self.files_here().unwrap_or_default().iter().filter_map(of_link).collect(),
+            Some(weights) => weights.iter().map(|file| file.hash.clone()).collect(),
         };
         hashes.sort();
         hashes
@@ -123,10 +124,11 @@ impl Remote {
 
     /// Fetches the weights that are not there yet.
     pub(in crate::checkpoint) fn fetch(&self, stop: &AtomicBool) -> Result<()> {
-        for file in &self.weights {
+        let weights = self.weights()?;
+        for file in weights {
             if self.hub.download(&self.repository, &self.commit, file, stop)? {
                 // With all files that are the same to the byte, which are links to one blob.
-                let same = self.weights.iter().filter(|other| other.hash == file.hash);
+                let same = weights.iter().filter(|other| other.hash == file.hash);
                 let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
                 fetched.extend(same.map(|other| other.path.clone()));
             }
@@ -138,12 +140,37 @@ impl Remote {
         Err(HubError::new(Kind::FileNotFound, self.place(), message).into())
     }
 
+    /// The files of the weights that are to be fetched. Those that were in the cache and have gone since are asked for now.
+    fn weights(&self) -> Result<&[RemoteFile]> {
+        if self.weights.get().is_none() && !self.is_fetched() {
+            if self.hub.settings().offline {
+                return Err(self.hub.offline(&self.repository, "lacks its weights, which have gone meanwhile").into());
+            }
+            let chosen = self.choose(&self.hub.files(&self.repository, &self.commit)?)?;
+            self.weights.get_or_init(|| chosen);
+        }
+        Ok(self.weights.get().map_or(&[], Vec::as_slice))
+    }
+
+    /// The files of the weights, as far as they are known here or in the cache.
+    fn known(&self) -> Vec<RemoteFile> {
+        let of_link = |path: &String| {
+            let pointer = self.dir.join(path);
+            let hash = fs::read_link(&pointer).ok()?.file_name()?.to_string_lossy().into_owned();
+            Some(RemoteFile { path: path.clone(), size: fs::metadata(&pointer).ok()?.len(), hash })
+        };
+        match self.weights.get() {
+            Some(weights) => weights.clone(),
+            None => self.files_here().unwrap_or_default().iter().filter_map(of_link).collect(),
+        }
+    }
+
     /// The weights' blobs that are still to be fetched, with the bytes that they lack.
     pub(super) fn lacking(&self) -> BTreeMap<PathBuf, u64> {
         let cache = &self.hub.0.cache;
         let size = |path: &Path| fs::metadata(path).map_or(0, |about| about.len());
         let mut lacking = BTreeMap::new();
-        for file in &self.weights {
+        for file in self.weights.get().into_iter().flatten() {
             let blob = cache.blob(&self.repository, &file.hash);
             let begun = size(&cache.incomplete(&self.repository, &file.hash));
             if size(&blob) != file.size {
@@ -155,20 +182,34 @@ impl Remote {
 
     /// Deletes the weights that were fetched here. A blob that a `later` checkpoint has too stays, and goes with that one.
     pub(in crate::checkpoint) fn evict<'a>(&self, later: impl Iterator<Item = &'a Remote>) {
-        // Revisions of one repository share their blobs.
-        let later: Vec<&Remote> = later.filter(|later| later.repository.id() == self.repository.id()).collect();
         let fetched = std::mem::take(&mut *self.fetched.lock().unwrap_or_else(PoisonError::into_inner));
-        for file in self.weights.iter().filter(|file| fetched.contains(&file.path)) {
-            let heir = later.iter().find_map(|later| {
-                let same = later.weights.iter().find(|other| other.hash == file.hash)?;
-                Some((*later, same))
+        let files = self.known().into_iter().filter(|file| fetched.contains(&file.path));
+        self.delete(files.collect(), later);
+    }
+
+    /// As [`Remote::evict`], whoever has fetched them.
+    pub(in crate::checkpoint) fn evict_all<'a>(&self, later: impl Iterator<Item = &'a Remote>) {
+        self.fetched.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.delete(self.known(), later);
+    }
+
+    fn delete<'a>(&self, files: Vec<RemoteFile>, later: impl Iterator<Item = &'a Remote>) {
+        // Revisions of one repository share their blobs.
+        let later: Vec<(&Remote, Vec<RemoteFile>)> = later
+            .filter(|later| later.repository.id() == self.repository.id())
+            .map(|later| (later, later.known()))
+            .collect();
+        for file in &files {
+            let heir = later.iter().find_map(|(later, weights)| {
+                let same = weights.iter().find(|other| other.hash == file.hash)?;
+                Some((*later, weights, same))
             });
             let cache = &self.hub.0.cache;
             let removed = cache.lock(&self.repository, &file.hash, &AtomicBool::new(false)).and_then(|_lock| {
-                if let Some((later, file)) = heir {
+                if let Some((later, weights, file)) = heir {
                     // Linked at once: a blob that no link leads to would be nobody's if this run ended now.
                     cache.link(&self.repository, &later.commit, file)?;
-                    let same = later.weights.iter().filter(|other| other.hash == file.hash);
+                    let same = weights.iter().filter(|other| other.hash == file.hash);
                     let mut fetched = later.fetched.lock().unwrap_or_else(PoisonError::into_inner);
                     fetched.extend(same.map(|other| other.path.clone()));
                 }
