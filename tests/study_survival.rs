@@ -209,6 +209,17 @@ fn a_checkpoint_that_cannot_be_loaded_fails_alone() {
     let Output { status, .. } = place.run("strict", &["--fail-fast"]);
     assert!(!status.success() && !place.path("strict/log.jsonl").exists());
     place.mend(STEPS[1], "model.safetensors");
+    // So does one that has not the blocks that the site needs, unless no other has them.
+    let config = place.path("series/global_step3000/config.json");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("\"n_layer\": 4", "\"n_layer\": 0")).unwrap();
+    let Output { status, stderr, .. } = place.run("out", &[]);
+    let stderr = String::from_utf8(stderr).unwrap();
+    assert!(!status.success() && stderr.contains("error: 8 rankings are missing"), "{stderr}");
+    let Output { status, stderr, .. } = place.run("out", &["--steps", "3000"]);
+    let stderr = String::from_utf8(stderr).unwrap();
+    assert!(!status.success() && !stderr.contains("missing"), "{stderr}");
+    place.mend(STEPS[1], "config.json");
     assert_eq!(place.computes("out", &[]), CELLS / 2);
     same(&place.tables("out"));
 }

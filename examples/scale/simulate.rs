@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 #[serde(deny_unknown_fields)]
 pub struct Scale {
     rates: Rates,
+    /// The language that transfer starts from, and that others wait for.
+    source: String,
     /// By language.
     treebanks: BTreeMap<String, Treebank>,
     #[serde(rename = "study")]
@@ -99,8 +101,13 @@ struct Cell {
     bytes: u64,
 }
 
-/// A language's words and cells.
-type Language<'a> = (&'a Treebank, Vec<Cell>);
+/// A language's cells.
+struct Language<'a> {
+    treebank: &'a Treebank,
+    cells: Vec<Cell>,
+    /// Words x neurons, by which shards are cut.
+    work: f64,
+}
 
 /// What a study takes.
 pub struct Taken {
@@ -134,7 +141,9 @@ impl Scale {
             machines.gpu_flops.map_or(Ok(()), |flops| positive("gpu_flops", flops))?;
             machines.fetch.map_or(Ok(()), |fetch| positive("fetch", fetch))?;
         }
+        ensure!(self.treebanks.contains_key(&self.source), "the source `{}` has no treebank", self.source);
         for study in &self.studies {
+            ensure!(study.hidden_size > 0 && study.sites > 0, "{}: no neurons", study.name);
             for attribute in &study.attributes {
                 let known = self.treebanks.values().any(|treebank| treebank.attributes.contains_key(attribute));
                 ensure!(known, "{}: no treebank has the attribute `{attribute}`", study.name);
@@ -143,18 +152,26 @@ impl Scale {
         Ok(())
     }
 
-    /// What each cell of a language takes.
-    fn cells(&self, study: &Study, treebank: &Treebank) -> Vec<Cell> {
+    /// The languages, the source first.
+    fn languages(&self, study: &Study) -> Vec<Language<'_>> {
+        let mut names: Vec<&String> = self.treebanks.keys().collect();
+        names.sort_by_key(|name| (**name != self.source, *name));
+        names.into_iter().filter_map(|name| self.treebanks.get(name)).map(|t| self.language(study, t)).collect()
+    }
+
+    fn language<'a>(&'a self, study: &Study, treebank: &'a Treebank) -> Language<'a> {
         let asked = |name: &String| study.attributes.is_empty() || study.attributes.contains(name);
         // With real and with shuffled labels.
         let each = usize::try_from(study.sites * study.seeds * 2).unwrap_or(usize::MAX);
-        let of_attribute = |(words, classes): &(f64, f64)| {
-            let seconds = words * study.hidden_size as f64 * (self.rates.cell + self.rates.cell_class * classes);
+        let (mut cells, mut work) = (Vec::new(), treebank.rows);
+        for (_, (words, classes)) in treebank.attributes.iter().filter(|(name, _)| asked(name)) {
+            let size = words * study.hidden_size as f64;
+            let seconds = size * (self.rates.cell + self.rates.cell_class * classes);
             let bytes = study.hidden_size * (*words as u64 * 3 * 4 + 12 * 8);
-            std::iter::repeat_n(Cell { seconds, bytes }, each)
-        };
-        let attributes = treebank.attributes.iter().filter(|(name, _)| asked(name));
-        attributes.flat_map(|(_, about)| of_attribute(about)).collect()
+            cells.extend(std::iter::repeat_n(Cell { seconds, bytes }, each));
+            work += size * each as f64;
+        }
+        Language { treebank, cells, work }
     }
 
     /// Parameters of the blocks that are needed.
@@ -167,18 +184,22 @@ impl Scale {
     /// # Errors
     /// Where a process has too little memory.
     pub fn simulate(&self, study: &Study, machines: &Machines) -> Result<Taken> {
-        let languages: Vec<Language<'_>> =
-            self.treebanks.values().map(|treebank| (treebank, self.cells(study, treebank))).collect();
+        let languages = self.languages(study);
         let needs = Self::needs(study, machines, &languages);
         let budget = needs.within(Some(machines.memory), machines.cores)?;
-        let sum = |cells: &Vec<Cell>| cells.iter().map(|cell| cell.seconds).sum();
-        let costs: Vec<f64> = languages.iter().map(|(_, cells)| sum(cells)).collect();
-        let all: Vec<f64> = (0..study.checkpoints).flat_map(|_| costs.clone()).collect();
-        let seconds = (1..=machines.processes)
+        let work: Vec<f64> =
+            (0..study.checkpoints).flat_map(|_| languages.iter().map(|language| language.work)).collect();
+        let mut shards: Vec<Vec<bool>> = (1..=machines.processes)
             .filter_map(|i| format!("{i}/{}", machines.processes).parse::<Shard>().ok())
-            .map(|shard| self.process(study, machines, budget, &languages, &shard.takes(&all)))
-            .fold(0.0, f64::max);
-        let cells = (study.checkpoints * languages.iter().map(|(_, cells)| cells.len()).sum::<usize>()) as u64;
+            .map(|shard| shard.takes(&work))
+            .collect();
+        let waits = share_sources(&mut shards, languages.len());
+        let process =
+            |(shard, waits): (&Vec<bool>, &bool)| self.process(study, machines, budget, &languages, shard, *waits);
+        let seconds = shards.iter().zip(&waits).map(process).fold(0.0, f64::max);
+        let of_cells = |language: &Language<'_>| language.cells.iter().map(|cell| cell.seconds).sum::<f64>();
+        let probing = languages.iter().map(of_cells).sum::<f64>() * study.checkpoints as f64;
+        let cells = (study.checkpoints * languages.iter().map(|language| language.cells.len()).sum::<usize>()) as u64;
         // The language that is probed and the one that is extracted.
         let stored = if needs.activations > Needs::ON_DISK { 2 * needs.activations } else { 0 };
         let cores = (machines.processes * machines.cores) as f64;
@@ -188,21 +209,21 @@ impl Scale {
             activations: stored * machines.processes as u64,
             memory: needs.peak(Budget { overlap: false, cells: 1, bytes: needs.cell }),
             seconds,
-            busy: all.iter().sum::<f64>() / (seconds * cores),
+            busy: probing / (seconds * cores),
         })
     }
 
     fn needs(study: &Study, machines: &Machines, languages: &[Language<'_>]) -> Needs {
-        let most = |of: &dyn Fn(&Treebank) -> f64| languages.iter().map(|(t, _)| of(t)).fold(0.0, f64::max) as u64;
+        let most = |of: &dyn Fn(&Treebank) -> f64| languages.iter().map(|l| of(l.treebank)).fold(0.0, f64::max) as u64;
         let row = 4 * study.hidden_size * study.sites;
         let parameters = Self::in_blocks(study) as u64 + study.vocabulary * study.hidden_size;
-        let attributes = languages.iter().map(|(t, _)| t.attributes.len()).max().unwrap_or(0) as u64;
+        let probes = languages.first().map_or(0, |source| source.cells.len() / 2) as u64;
         Needs {
             model: if machines.gpu_flops.is_some() { 0 } else { 4 * parameters },
             activations: row * most(&|treebank| treebank.rows),
             shard: row * ((512 << 20) / (32 * study.hidden_size)).min(65536),
-            probes: 12 * 8 * study.hidden_size * study.sites * study.seeds * attributes,
-            cell: languages.iter().flat_map(|(_, cells)| cells).map(|cell| cell.bytes).max().unwrap_or(0),
+            probes: 12 * 8 * study.hidden_size * probes,
+            cell: languages.iter().flat_map(|language| &language.cells).map(|cell| cell.bytes).max().unwrap_or(0),
         }
     }
 
@@ -214,8 +235,14 @@ impl Scale {
         budget: Budget,
         languages: &[Language<'_>],
         takes: &[bool],
+        waits: bool,
     ) -> f64 {
         let (mut now, mut fetch_from) = (0.0, 0.0);
+        if let Some(source) = languages.first().filter(|_| waits) {
+            // Loading is counted below.
+            now = self.extraction(study, machines, source.treebank)
+                + makespan(&source.cells, budget, self.rates.cell_serial);
+        }
         for own in takes.chunks(languages.len()).filter(|own| own.contains(&true)) {
             // The next checkpoint's weights are fetched as soon as those of this one are there.
             let fetched: f64 = fetch_from + machines.fetch.map_or(0.0, |rate| study.weights / rate);
@@ -224,7 +251,7 @@ impl Scale {
             now = begin + study.weights / self.rates.load;
             let own = languages.iter().zip(own).filter(|(_, own)| **own).map(|(language, _)| language);
             let mut probing = 0.0;
-            for (treebank, cells) in own {
+            for Language { treebank, cells, .. } in own {
                 // One is extracted while the one before is probed, and handed over when both are done.
                 let extraction = self.extraction(study, machines, treebank);
                 now += if budget.overlap { beside(machines, extraction, probing) } else { extraction + probing };
@@ -241,6 +268,28 @@ impl Scale {
     }
 }
 
+/// Others at a checkpoint need the source's probes. Of shards that share one, the source is done by the first that comes: not by its own, whose last
+/// checkpoint it is, but by the next, which begins with it; if both begin with it, by its own. Gives which shards wait for that.
+fn share_sources(shards: &mut [Vec<bool>], languages: usize) -> Vec<bool> {
+    let mut waits = vec![false; shards.len()];
+    let firsts: Vec<Option<usize>> = shards.iter().map(|takes| takes.iter().position(|own| *own)).collect();
+    for (i, first) in firsts.iter().enumerate() {
+        let Some(first) = first.filter(|first| first % languages > 0) else { continue };
+        let source = first - first % languages;
+        let Some(owner) = shards.iter().position(|takes| takes.get(source) == Some(&true)) else { continue };
+        if firsts.get(owner) == Some(&Some(source)) || owner >= i {
+            waits[i] = true;
+            continue;
+        }
+        for (shard, takes) in shards.iter_mut().enumerate() {
+            if let Some(takes) = takes.get_mut(source) {
+                *takes = shard == i;
+            }
+        }
+    }
+    waits
+}
+
 /// Seconds until extraction and probing, which take so long alone, are both done. Where both are on the cores, each is slower
 /// as long as the other goes on.
 fn beside(machines: &Machines, extraction: f64, probing: f64) -> f64 {
@@ -253,21 +302,22 @@ fn beside(machines: &Machines, extraction: f64, probing: f64) -> f64 {
 fn makespan(cells: &[Cell], budget: Budget, serial: f64) -> f64 {
     let mut cells = cells.to_vec();
     cells.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
-    let mut running: Vec<(f64, u64)> = Vec::new();
+    // When it ends, and the memory and cores that it takes.
+    let mut running: Vec<(f64, u64, usize)> = Vec::new();
     let (mut now, mut end): (f64, f64) = (0.0, 0.0);
     for Cell { seconds, bytes } in cells {
-        let full = |running: &[(f64, u64)]| {
-            let taken: u64 = running.iter().map(|(_, bytes)| bytes).sum();
-            running.len() >= budget.cells || (taken > 0 && taken + bytes > budget.bytes)
+        let fit = usize::try_from(budget.bytes / bytes.max(1)).unwrap_or(usize::MAX).clamp(1, budget.cells);
+        let threads = budget.cells / fit;
+        let full = |running: &[(f64, u64, usize)]| {
+            let (taken, busy) = running.iter().fold((0, 0), |(taken, busy), cell| (taken + cell.1, busy + cell.2));
+            busy > 0 && (busy + threads > budget.cells || taken + bytes > budget.bytes)
         };
         while full(&running) {
             running.sort_by(|a, b| b.0.total_cmp(&a.0));
-            now = running.pop().map_or(now, |(end, _)| end);
+            now = running.pop().map_or(now, |cell| cell.0);
         }
-        let fit = (budget.bytes / bytes.max(1)).clamp(1, budget.cells as u64);
-        let threads = budget.cells as f64 / fit as f64;
-        let seconds = seconds * (serial + (1.0 - serial) / threads);
-        running.push((now + seconds, bytes));
+        let seconds = seconds * (serial + (1.0 - serial) / threads as f64);
+        running.push((now + seconds, bytes, threads));
         end = end.max(now + seconds);
     }
     end
@@ -299,6 +349,7 @@ mod tests {
     fn a_small_study_takes_what_it_takes_by_hand() {
         let text = r#"
             rates = { cell = 1e-3, cell_class = 0.0, cell_serial = 1.0, core_flops = 12e4, load = 10.0, subwords = 1.0 }
+            source = "a"
             treebanks.a = { words = 100, rows = 50, attributes = { POS = [20, 2] } }
             treebanks.b = { words = 300, rows = 50, attributes = { POS = [10, 2], Case = [5, 2] } }
             machines = [

@@ -14,7 +14,7 @@ pub enum Multiword {
     /// `surface`: one word, as in the text. An attribute survives on it if exactly one part has it. Its lemma is that of
     /// its one content word (`dámelo`: `dar`), so that this lemma cannot enter two parts of a split in clitics' company;
     /// with none or several, the parts' lemmas joined by `+` (`du`: `de+le`). An attribute goes by the lemma of the part
-    /// that gave it ([`Word::lemma_of`]; `it's`: Tense of `be`).
+    /// that gave it ([`Word::lemma_of`](super::Word::lemma_of); `it's`: Tense of `be`).
     #[default]
     Surface,
     /// `parts`: its syntactic words. In the text, spaces part them.
