@@ -3,8 +3,8 @@
 use super::keys::Keys;
 use super::languages::Language;
 use super::pack::Pack;
+use super::pipeline::{Model, Run};
 use super::rows::{Rows, Stored};
-use super::run::{Model, Run};
 use super::{LogLine, Needs, Plan, Study};
 use crate::activations::{extract, extract_to, Origin, Skipped, Store, MANIFEST};
 use crate::checkpoint::Checkpoint;

@@ -3,10 +3,10 @@
 use super::cells::{rank, score, Place};
 use super::keys::Keys;
 use super::pack::{Appender, Pack};
+use super::pipeline::Run;
 use super::plan::of_cell;
 use super::records::{RankingRecord, SourceProbe};
 use super::rows::Rows;
-use super::run::Run;
 use super::source::SourceCells;
 use super::{LogLine, Plan};
 use crate::checkpoint::Checkpoint;

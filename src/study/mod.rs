@@ -37,6 +37,8 @@ mod overrides;
 mod pack;
 mod partition;
 #[cfg(feature = "torch")]
+mod pipeline;
+#[cfg(feature = "torch")]
 mod plan;
 #[cfg(feature = "torch")]
 mod probing;
