@@ -208,6 +208,8 @@ fn values_that_are_not_finite_are_never_written() {
     bad.sites.get_mut(&Site::Residual(2)).unwrap()[[3, 1]] = f32::NAN;
     let error = writer.write(bad).unwrap_err().to_string();
     assert!(error.contains("neuron 1 of residual.2 is not finite") && error.contains("sentence s1"), "{error}");
+    // Its lock goes with it.
+    drop(writer);
     assert_eq!(snapshot(dir.path()).len(), 1);
 }
 

@@ -46,8 +46,7 @@ pub(super) struct Writer {
     dir: PathBuf,
     manifest: Manifest,
     valid: BTreeSet<usize>,
-    /// Held as long as the writer lives.
-    lock: Option<files::Lock>,
+    _lock: Option<Alone>,
 }
 
 impl Writer {
@@ -60,7 +59,7 @@ impl Writer {
         let path = dir.join(MANIFEST);
         if let Some(manifest) = complete(dir, &path, &description)? {
             let valid = manifest.shards.iter().map(|shard| shard.shard).collect();
-            return Ok(Writer { dir: dir.to_path_buf(), manifest, valid, lock: None });
+            return Ok(Writer { dir: dir.to_path_buf(), manifest, valid, _lock: None });
         }
         files::writable_dir(dir)?;
         let lock = lock(dir)?;
@@ -80,7 +79,7 @@ impl Writer {
                 (manifest, BTreeSet::new())
             }
         };
-        Ok(Writer { dir: dir.to_path_buf(), manifest, valid, lock: Some(lock) })
+        Ok(Writer { dir: dir.to_path_buf(), manifest, valid, _lock: Some(lock) })
     }
 
     /// What is known of the shards: their records, and whether their files are as recorded.
@@ -139,11 +138,6 @@ impl Writer {
             self.manifest.complete = true;
             self.manifest.write(&path)?;
         }
-        // Who finds the store complete writes nothing.
-        if self.lock.take().is_some() {
-            let lock = self.dir.join(LOCK);
-            fs::remove_file(&lock).map_err(Error::io(&lock, "remove"))?;
-        }
         Ok(())
     }
 }
@@ -161,10 +155,26 @@ fn complete(dir: &Path, path: &Path, asked: &Description) -> Result<Option<Manif
     Ok(whole.then_some(manifest))
 }
 
-/// Keeps other processes from writing the same store.
-fn lock(dir: &Path) -> Result<files::Lock> {
+/// Keeps other processes from writing the same store, as long as it lives. Its file is gone with it.
+#[derive(Debug)]
+struct Alone {
+    path: PathBuf,
+    _lock: files::Lock,
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        // While it is locked: who opened it before is refused, and who comes now makes another, of a store that nobody writes any more.
+        // What stays is an empty file.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn lock(dir: &Path) -> Result<Alone> {
     let busy = || Error::file(dir, "is being written by another process; wait for it, or give another folder");
-    files::try_lock(dir.join(LOCK))?.ok_or_else(busy)
+    let path = dir.join(LOCK);
+    let lock = files::try_lock(&path)?.ok_or_else(busy)?;
+    Ok(Alone { path, _lock: lock })
 }
 
 /// Removes what a killed run left half written. Where there is no manifest yet, other files may not be there.
