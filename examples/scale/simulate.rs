@@ -277,7 +277,8 @@ fn share_sources(shards: &mut [Vec<bool>], languages: usize) -> Vec<bool> {
         let Some(first) = first.filter(|first| first % languages > 0) else { continue };
         let source = first - first % languages;
         let Some(owner) = shards.iter().position(|takes| takes.get(source) == Some(&true)) else { continue };
-        if firsts.get(owner) == Some(&Some(source)) || owner >= i {
+        // The owner begins at this checkpoint, with the source or, if it was given that before, with another language.
+        if firsts.get(owner).is_some_and(|first| first.is_some_and(|first| first >= source)) {
             waits[i] = true;
             continue;
         }

@@ -31,7 +31,7 @@ impl Series {
     }
 
     /// As [`Series::in_turn`], without the checkpoints that `wanted` says no to: it is asked once a checkpoint, when its turn comes or before
-    /// its weights are fetched. Whatever the settings say, weights go only by [`Ready::evict`]: another program may be at them.
+    /// its weights are fetched. Whatever the settings say, weights go only by [`Checkpoint::evict`]: another program may be at them.
     pub fn in_turn_where<'a>(&'a self, wanted: impl FnMut(&Checkpoint) -> bool + 'a) -> InTurn<'a> {
         InTurn {
             series: self,
@@ -165,10 +165,10 @@ impl Drop for InTurn<'_> {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         #[cfg(feature = "hub")]
-        if self.evict {
-            if let Some(thread) = self.ahead.take() {
-                // Whether it succeeded is nobody's question any more.
-                let _ = thread.join();
+        if let Some(thread) = self.ahead.take() {
+            // Whether it succeeded is nobody's question any more, but it is to be at its end.
+            let _ = thread.join();
+            if self.evict {
                 if let Some(remote) = self.series.checkpoints().get(self.next).and_then(Checkpoint::remote) {
                     remote.evict(std::iter::empty());
                 }
@@ -186,19 +186,6 @@ pub struct Ready<'a> {
     later: &'a [Checkpoint],
     #[cfg_attr(not(feature = "hub"), allow(dead_code))]
     evict: bool,
-}
-
-impl Ready<'_> {
-    /// Ends the use of it and deletes its weights from the Hub's cache, whoever has fetched them; files that a later checkpoint has too
-    /// stay for that one.
-    #[cfg_attr(not(feature = "hub"), allow(unused_mut))]
-    pub fn evict(mut self) {
-        #[cfg(feature = "hub")]
-        if let Some(remote) = self.checkpoint.remote() {
-            remote.evict_all(self.later.iter().filter_map(|later| later.remote().map(Arc::as_ref)));
-            self.evict = false;
-        }
-    }
 }
 
 impl Deref for Ready<'_> {

@@ -93,6 +93,15 @@ impl LookOver {
         }
     }
 
+    /// Takes over what another process has kept of the weights meanwhile, and says whether there was anything.
+    pub fn look_again(&mut self, folder: &Path) -> bool {
+        self.audit = Pack::read(kept(folder)).ok().and_then(|pack| pack.get::<CheckpointAudit>(&self.key));
+        if let Some(audit) = &mut self.audit {
+            audit.step = self.step;
+        }
+        self.audit.is_some()
+    }
+
     /// Checks that the files of a checkpoint that has just been loaded are those whose hashes results are kept under.
     ///
     /// # Errors

@@ -416,13 +416,15 @@ fn find_needs(
     let words = most(|language| language.with_attribute.values().copied().max().unwrap_or(0));
     let each = (study.attributes.len() * study.seeds.len()) as u64;
     let of_sites = widths.values().fold(0u64, |sum, width| sum.saturating_add(of_probe(study, *width as u64)));
-    let config = series.checkpoints().iter().find_map(|checkpoint| Config::read(checkpoint.config()).ok());
-    let model = config.filter(|_| device == Device::Cpu).map_or(0, |config| {
-        let needed = study.sites.iter().filter_map(|site| site.blocks_needed(config.n_layer).ok()).max();
-        let shapes = parameters::shapes(&config, needed.unwrap_or(0), true, false);
+    let configs = series.checkpoints().iter().filter_map(|checkpoint| Config::read(checkpoint.config()).ok());
+    let of_model = |config: Config| {
+        let needed: Option<Vec<usize>> =
+            study.sites.iter().map(|site| site.blocks_needed(config.n_layer).ok()).collect();
+        let shapes = parameters::shapes(&config, needed?.into_iter().max()?, true, false);
         let values: usize = shapes.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-        values as u64 * if study.dtype == super::Dtype::F32 { 4 } else { 2 }
-    });
+        Some(values as u64 * if study.dtype == super::Dtype::F32 { 4 } else { 2 })
+    };
+    let model = if device == Device::Cpu { configs.filter_map(of_model).max().unwrap_or(0) } else { 0 };
     Needs {
         model,
         activations: most(|language| language.rows).saturating_mul(4 * row as u64),

@@ -153,6 +153,7 @@ impl Run<'_> {
             at_once,
             fresh: &fresh,
         };
+        let own = plan.groups.get(group).is_some_and(|group| group.own);
         let mut failures = Vec::new();
         for (job, result) in context.run_jobs(&jobs) {
             let Err(error) = result else { continue };
@@ -173,8 +174,8 @@ impl Run<'_> {
                 step: checkpoint.step(),
                 language: name.into(),
                 cell: Some(cell),
-                // One of which only the probe is missing is there.
-                cells: usize::from(job.rank || job.score),
+                // One of which only the probe is missing is there, and the source of another shard is that one's to count.
+                cells: usize::from(own && (job.rank || job.score)),
                 message,
             });
         }

@@ -4,7 +4,7 @@ use super::lookover::look_over;
 use super::pack::Pack;
 use super::pipeline::{Run, Worked};
 use super::plan::Group;
-use super::turns::{self, delete_weights, use_weights, Turns, Wanted};
+use super::turns::{delete_weights, Turns, Wanted};
 use super::{threads, Plan, Progress};
 use crate::activations::Tokenizer;
 use crate::bloom::device;
@@ -62,30 +62,26 @@ impl Plan {
         for failure in &failures {
             self.tell(progress, failure.cells, failure.step, &failure.language);
         }
-        if self.study.checkpoints.evict {
-            self.mark_absent(&todo)?;
-        }
         if !todo.is_empty() {
             self.series.clone().select(&self.steps(&todo))?.check_room()?;
         }
-        self.compute(todo, progress, &mut failures)?;
+        let computed = self.compute(todo, progress, &mut failures);
+        let dropped = self.drop_weights();
+        computed.and(dropped)?;
         self.count()?;
-        self.see_others()?;
         self.drop_scratch()?;
-        self.drop_weights()?;
+        self.see_others();
+        // What failed here another process may have done since.
+        let each = self.cells_in_group();
+        failures.retain(|failure| {
+            let same = |group: &&Group| {
+                let step = self.series.checkpoints().get(group.checkpoint).map(Checkpoint::step);
+                step == Some(failure.step) && self.language(group.language) == failure.language
+            };
+            self.groups.iter().find(same).is_none_or(|group| group.done < each)
+        });
         failures.extend(self.lost(&failures));
         Ok(failures)
-    }
-
-    /// Notes which checkpoints' weights are still to be fetched, before any is.
-    fn mark_absent(&self, todo: &Todo) -> Result<()> {
-        for checkpoint in todo.keys().filter_map(|c| self.series.checkpoints().get(*c)) {
-            let folder = self.folder(checkpoint);
-            if let (Some(_lock), false) = (use_weights(&folder)?, checkpoint.is_fetched()) {
-                turns::mark_absent(&folder)?;
-            }
-        }
-        Ok(())
     }
 
     /// Deletes weights that a run which was killed, or a fetch that failed, has left.
@@ -94,7 +90,7 @@ impl Plan {
         for checkpoint in own.iter().filter_map(|c| self.series.checkpoints().get(*c)) {
             let folder = self.folder(checkpoint);
             if self.study.checkpoints.evict && folder.is_dir() {
-                delete_weights(&folder, || checkpoint.evict())?;
+                delete_weights(&folder, self.shard.is_some(), || checkpoint.evict())?;
             }
         }
         Ok(())
@@ -155,6 +151,7 @@ impl Plan {
     /// Goes over the checkpoints until nothing is left, first those that no other process is at.
     fn compute(&mut self, mut todo: Todo, progress: &dyn Progress, failures: &mut Vec<Failure>) -> Result<()> {
         let mut first = true;
+        let own: Vec<bool> = self.groups.iter().map(|group| group.own).collect();
         while !todo.is_empty() {
             let (mut left, mut moved) = (Todo::new(), false);
             // Where others are at work too, one checkpoint at a time, so that nothing is fetched that they will have done.
@@ -169,7 +166,9 @@ impl Plan {
                     left.extend(busy);
                     ready = self.still_to_do(free, progress, &mut moved)?;
                 }
-                self.pass(ready, first, progress, &mut |checkpoint, worked| {
+                self.pass(ready, first, progress, &mut |checkpoint, mut worked| {
+                    // The source of another shard is that one's to do; who needs its probes takes it along.
+                    worked.busy.retain(|group| own.get(*group) == Some(&true));
                     failures.extend(worked.failures);
                     moved |= worked.moved;
                     if !worked.busy.is_empty() {
@@ -279,6 +278,9 @@ impl Plan {
                             .iter()
                             .for_each(|failure| self.tell(progress, failure.cells, failure.step, &failure.language));
                         each(index, Worked { failures, ..Worked::default() });
+                        if let (Some(held), Some(checkpoint)) = (held, self.series.checkpoints().get(index)) {
+                            held.give_back(self.shard.is_some(), || checkpoint.evict())?;
+                        }
                     }
                 }
             }
@@ -332,22 +334,18 @@ impl Plan {
         Ok(())
     }
 
-    /// Takes over what other processes have kept of weights that this one has not had.
-    fn see_others(&mut self) -> Result<()> {
-        for (i, checkpoint) in self.series.clone().checkpoints().iter().enumerate() {
-            let unseen = matches!(self.looked.get(i), Some(Some(Ok(looked))) if looked.audit.is_none());
-            if !unseen {
-                continue;
-            }
-            let found = look_over(checkpoint, &self.folder(checkpoint), false, &mut BTreeMap::new())?;
-            if let (Some(watch), Some(audit)) = (&mut self.watch, &found.audit) {
-                watch.add(checkpoint.step(), Ok(audit.clone()));
-            }
-            if let Some(looked) = self.looked.get_mut(i) {
-                *looked = Some(Ok(found));
+    /// Takes over what other processes have found in weights that this one has not had.
+    fn see_others(&mut self) {
+        let Some(watch) = &mut self.watch else { return };
+        for (checkpoint, looked) in self.series.checkpoints().iter().zip(&mut self.looked) {
+            let Some(Ok(looked)) = looked else { continue };
+            let folder = self.out.join("cells").join(checkpoint.model()).join(checkpoint.step().to_string());
+            if looked.audit.is_none() && looked.look_again(&folder) {
+                if let Some(audit) = &looked.audit {
+                    watch.add(checkpoint.step(), Ok(audit.clone()));
+                }
             }
         }
-        Ok(())
     }
 
     fn work_on(
@@ -405,9 +403,12 @@ impl Plan {
         let each = self.cells_in_group();
         let mut failures = Vec::new();
         for &i in groups {
-            let Some(group) = self.groups.get(i) else { continue };
+            let Some(group) = self.groups.get(i).filter(|group| group.own) else { continue };
             let Some(checkpoint) = self.series.checkpoints().get(group.checkpoint) else { continue };
             let (name, cells) = (self.language(group.language), each.saturating_sub(self.count_group(group)?));
+            if cells == 0 {
+                continue;
+            }
             let failure = Failure::of_language(checkpoint.step(), name, cells, message);
             if let Some(_lock) = self.lock_to_work(checkpoint, i)? {
                 let identity = self.keys(group.checkpoint, group.language)?.map(|keys| keys.cells());

@@ -37,8 +37,8 @@ pub(super) struct Held {
 impl Turns {
     /// Takes a checkpoint, unless its turn is another's.
     pub fn take(&mut self, checkpoint: &Checkpoint) -> bool {
-        let (step, is_fetched) = (checkpoint.step(), checkpoint.is_fetched());
-        match self.try_take(step, is_fetched) {
+        let step = checkpoint.step();
+        match self.try_take(step, || checkpoint.is_fetched()) {
             Ok(Some(held)) => self.held.insert(step, held).is_none(),
             Ok(None) => false,
             Err(error) => {
@@ -48,7 +48,7 @@ impl Turns {
         }
     }
 
-    fn try_take(&self, step: Step, is_fetched: bool) -> Result<Option<Held>> {
+    fn try_take(&self, step: Step, is_fetched: impl Fn() -> bool) -> Result<Option<Held>> {
         let Some(Wanted { folder, groups }) = self.wanted.get(&step).filter(|_| self.result.is_ok()) else {
             return Ok(None);
         };
@@ -68,7 +68,8 @@ impl Turns {
             return Ok(Some(Held { _turn: turn, in_use: None }));
         }
         let Some(lock) = use_weights(folder)? else { return Ok(None) };
-        if !is_fetched {
+        // Asked while nobody deletes them.
+        if !is_fetched() {
             mark_absent(folder)?;
         }
         Ok(Some(Held { _turn: turn, in_use: Some((lock, folder.clone())) }))
@@ -80,14 +81,8 @@ impl Held {
     /// locks nobody can say: then they go unless there are shards.
     pub fn give_back(self, shards: bool, evict: impl FnOnce()) -> Result<()> {
         let Some((lock, folder)) = self.in_use else { return Ok(()) };
-        if lock.is_real() {
-            drop(lock);
-            delete_weights(&folder, evict)
-        } else if shards {
-            Ok(())
-        } else {
-            delete_absent(&folder, evict)
-        }
+        drop(lock);
+        delete_weights(&folder, shards, evict)
     }
 }
 
@@ -96,25 +91,19 @@ pub(super) fn use_weights(folder: &Path) -> Result<Option<files::Lock>> {
     files::try_lock_shared(folder.join("_in_use.lock"))
 }
 
-/// Notes that weights are not in the cache, so that they will be the study's to delete, whichever process fetches them and whichever is the last
+/// Notes that weights are not in the cache, so that they are the study's to delete, whichever process fetches them and whichever is the last
 /// to use them.
-pub(super) fn mark_absent(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).map_err(Error::io(folder, "create"))?;
+fn mark_absent(folder: &Path) -> Result<()> {
     let mark = folder.join("_fetched");
     fs::write(&mark, "").map_err(Error::io(&mark, "write"))
 }
 
-/// Deletes weights by `evict`, if the study fetched them and nobody is at them.
-pub(super) fn delete_weights(folder: &Path, evict: impl FnOnce()) -> Result<()> {
-    match files::try_lock(folder.join("_in_use.lock"))? {
-        Some(_lock) => delete_absent(folder, evict),
-        None => Ok(()),
-    }
-}
-
-fn delete_absent(folder: &Path, evict: impl FnOnce()) -> Result<()> {
+/// Deletes weights by `evict`, if the study fetched them and nobody is at them. Where there are no locks nobody can say: then they go unless
+/// there are shards.
+pub(super) fn delete_weights(folder: &Path, shards: bool, evict: impl FnOnce()) -> Result<()> {
+    let Some(lock) = files::try_lock(folder.join("_in_use.lock"))? else { return Ok(()) };
     let mark = folder.join("_fetched");
-    if mark.exists() {
+    if mark.exists() && (lock.is_real() || !shards) {
         evict();
         remove(&mark)?;
     }
@@ -136,20 +125,22 @@ mod tests {
             Turns { study: study.clone(), wanted, first, held: BTreeMap::new(), result: Ok(()) }
         };
         let (one, other, helper) = (turns(true), turns(true), turns(false));
-        let first = one.try_take(step, false).unwrap().unwrap();
-        assert!(other.try_take(step, true).unwrap().is_none() && one.try_take(Step::Final, false).unwrap().is_none());
-        let second = helper.try_take(step, true).unwrap().unwrap();
+        let first = one.try_take(step, || false).unwrap().unwrap();
+        assert!(
+            other.try_take(step, || true).unwrap().is_none() && one.try_take(Step::Final, || false).unwrap().is_none()
+        );
+        let second = helper.try_take(step, || true).unwrap().unwrap();
         let mut deleted = 0;
         first.give_back(false, || deleted += 1).unwrap();
         assert_eq!(deleted, 0, "the helper is at them");
         // Nobody begins while they are deleted.
-        second.give_back(false, || assert!(other.try_take(step, true).unwrap().is_none())).unwrap();
-        let again = other.try_take(step, true).unwrap().unwrap();
+        second.give_back(false, || assert!(other.try_take(step, || true).unwrap().is_none())).unwrap();
+        let again = other.try_take(step, || true).unwrap().unwrap();
         again.give_back(false, || deleted += 1).unwrap();
         assert_eq!(deleted, 0, "they were there before");
         mark_absent(&dir.path().join("3")).unwrap();
-        delete_weights(&dir.path().join("3"), || deleted += 1).unwrap();
-        delete_weights(&dir.path().join("3"), || deleted += 1).unwrap();
+        delete_weights(&dir.path().join("3"), false, || deleted += 1).unwrap();
+        delete_weights(&dir.path().join("3"), false, || deleted += 1).unwrap();
         assert_eq!(deleted, 1);
     }
 }
