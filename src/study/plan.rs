@@ -261,7 +261,8 @@ impl Plan {
     fn look(&mut self) -> Result<()> {
         let own: BTreeSet<usize> = self.groups.iter().filter(|group| group.own).map(|group| group.checkpoint).collect();
         let mut watch = self.study.audit.then(|| Watch::new(self.series.model()));
-        let keep = self.out.is_dir();
+        // A study that ends at the first failure is refused without a trace.
+        let keep = self.out.is_dir() && !self.study.fail_fast;
         let mut tokenizers = BTreeMap::new();
         for (i, checkpoint) in self.series.checkpoints().iter().enumerate() {
             if !own.contains(&i) {
