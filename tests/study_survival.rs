@@ -288,7 +288,7 @@ fn activations_left_by_a_kill_go_and_kept_ones_stay() {
     fs::create_dir_all(&left).unwrap();
     fs::write(left.join("00000.safetensors"), "x").unwrap();
     assert_eq!(place.computes("out", &[]), 0);
-    assert!(kept.join("qa/0").is_dir() && !place.path("out/scratch").exists());
+    assert!(kept.join("qa/0").is_dir() && !place.path("out/scratch/series/qa/0").exists());
 }
 
 #[test]

@@ -74,9 +74,10 @@ impl Plan {
         for path in entries.flatten().map(|entry| entry.path()).filter(|path| Some(&**path) != but) {
             fs::remove_dir_all(&path).map_err(Error::io(&path, "remove"))?;
         }
-        // Folders above go when they are empty, and not before.
-        let above = folder.ancestors().take_while(|above| *above != self.out);
-        above.take_while(|above| fs::remove_dir(above).is_ok()).for_each(drop);
+        if but.is_none() {
+            // The folders above are other processes' too, who may be about to make one in them.
+            fs::remove_dir(&folder).map_err(Error::io(&folder, "remove"))?;
+        }
         Ok(())
     }
 
